@@ -1,0 +1,44 @@
+"""Take a checkpoint of one's own as M0 instead of a warm-up.
+
+Input    a checkpoint of this pipeline, or a bare state dict of the network described
+Output   M0's checkpoint; refused unless every tensor's name and shape fits
+"""
+
+import argparse
+from pathlib import Path
+
+from mada.cli import existing_file, run_step
+from mada.labels import CLASS_SETS
+from mada.nn.checkpoints import load_network, load_plain, load_state, save_network
+from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
+
+
+def main(args: argparse.Namespace) -> None:
+    state = load_plain(args.checkpoint)
+    if "state_dict" in state:
+        network = load_network(args.checkpoint, args.classes)
+    else:
+        classes = len(CLASS_SETS[args.classes])
+        network = DeepLabV3Plus(
+            NetworkDescription(args.backbone, classes, args.feature_channels, args.output_stride)
+        )
+        load_state(network, state, args.checkpoint)
+    save_network(network, args.output, args.classes, {})
+    print(f"{args.output}: taken from {args.checkpoint}")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkpoint", required=True, type=existing_file)
+    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--backbone", default="resnet101")
+    parser.add_argument("--feature-channels", type=int, default=256, help="D")
+    parser.add_argument("--output-stride", type=int, choices=OUTPUT_STRIDES, default=16)
+    parser.add_argument("--output", required=True, type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    run_step(main, parser())

@@ -1,0 +1,70 @@
+"""Collect the label maps of the active samples and check each of them.
+
+Inputs   manifest, target index, root of the target data set (benchmark: its own labels)
+Outputs  a folder of label maps (8-bit PNG of training ids) and index.csv in it
+
+This is the only step that opens a label of a target training image, and only for the ids of
+the manifest.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from mada.cli import InputError, existing_file, refuse, run_step
+from mada.files import atomic_directory, read_csv, read_index, write_csv
+from mada.labels import CLASS_SETS, label_image, read_label, train_id_table
+from mada.layouts import LAYOUTS, SPLITS, list_items
+
+
+def main(args: argparse.Namespace) -> None:
+    manifest = read_csv(args.manifest, ("image_id", "width", "height"))
+    items = {item.id: item for item in list_items(args.layout, args.root, args.split)}
+    table = train_id_table(LAYOUTS[args.layout].encoding, args.classes)
+    index = read_index(args.index).set_index("id", drop=False)
+    problems, labels = [], {}
+    for row in manifest.itertuples():
+        try:
+            if row.image_id not in items:
+                raise InputError(f"{args.manifest}: {row.image_id}: no such image in {args.root}")
+            path = items[row.image_id].label
+            if not path.is_file():
+                raise InputError(f"{args.manifest}: {row.image_id}: no label at {path}")
+            label = read_label(path, table)
+            if label.shape != (row.height, row.width):
+                raise InputError(
+                    f"{path}: expected {row.width}x{row.height} pixels like its image, "
+                    f"found {label.shape[1]}x{label.shape[0]}"
+                )
+            labels[row.image_id] = label
+        except InputError as error:
+            problems.append(str(error))
+    refuse(problems, str(args.manifest))
+    chosen = index.loc[manifest["image_id"]].copy()
+    with atomic_directory(args.output) as folder:
+        names = {image_id: f"labels/{image_id}.png" for image_id in labels}
+        for image_id, label in labels.items():
+            (folder / names[image_id]).parent.mkdir(parents=True, exist_ok=True)
+            label_image(label, args.classes).save(folder / names[image_id])
+        paths = [os.fspath(args.output / names[image_id]) for image_id in chosen["id"]]
+        chosen.insert(2, "label", paths)
+        write_csv(folder / "index.csv", chosen)
+    print(f"{args.output}: {len(labels)} label maps")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--manifest", required=True, type=existing_file)
+    parser.add_argument("--index", required=True, type=existing_file)
+    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
+    parser.add_argument("--root", required=True, type=Path)
+    parser.add_argument("--split", choices=SPLITS, default="train")
+    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--output", required=True, type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    run_step(main, parser())

@@ -1,0 +1,60 @@
+"""Score a model on labelled images, and write its predictions of a few of them.
+
+Inputs   model, index with labels
+Outputs  JSON (mIoU, IoU of each class, confusion matrix, number of images) and, if asked for, a
+         folder of predicted label maps (8-bit PNG of training ids)
+"""
+
+import argparse
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from mada.cli import existing_file, run_step
+from mada.files import atomic_directory, read_index, write_json
+from mada.labels import CLASS_SETS, label_image
+from mada.metrics import confusion_matrix, score_table
+from mada.nn import arguments, runtime
+from mada.nn.checkpoints import load_network
+from mada.nn.evaluation import predictions
+
+
+def main(args: argparse.Namespace) -> None:
+    device = runtime.start(args)
+    ids = read_index(args.images, labels=True)["id"]
+    images = arguments.whole_images(args, args.images, "images", args.images_encoding)
+    network = device.place(load_network(args.model, args.classes))
+    classes = len(CLASS_SETS[args.classes])
+    total = np.zeros((classes, classes), dtype=np.int64)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(atomic_directory(args.panels)) if args.panels else None
+        for row, p, truth in predictions(
+            network, images, args.batch_size, device, args.loader_workers
+        ):
+            predicted = p.argmax(dim=0).to(torch.uint8).cpu().numpy()
+            total += confusion_matrix(truth.numpy(), predicted, classes)
+            if folder and row < args.panel_count:
+                path = folder / f"{ids[row]}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                label_image(predicted, args.classes).save(path)
+    scores = score_table(total, CLASS_SETS[args.classes].names)
+    write_json(args.output, {"images": len(ids), **scores})
+    print(f"{args.output}: mIoU {scores['miou']:.4f} over {len(ids)} images")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_network_use(parser)
+    arguments.add_domain(parser, "images", labels=True)
+    parser.add_argument("--model", required=True, type=existing_file)
+    parser.add_argument("--panels", type=Path, help="folder for predicted label maps")
+    parser.add_argument("--panel-count", type=int, default=8)
+    parser.add_argument("--output", required=True, type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    run_step(main, parser())

@@ -1,0 +1,98 @@
+"""What every step shares at its command line: errors in one line, logging, progress, checks."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+PROBLEMS_SHOWN = 50
+PLAIN_PROGRESS_SECONDS = 15
+
+
+class InputError(Exception):
+    """Input that a person must mend; the message names file, expected and found."""
+
+
+def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+    """Parse the command line, run ``main``, and end with status 1 and one line on bad input."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    try:
+        main(parser.parse_args())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def progress(items: Iterable, description: str, total: int | None = None, start: int = 0):
+    """Wrap an iterable in a progress bar with rate and time left.
+
+    On a terminal the bar is live; elsewhere it is a plain line every few seconds, so that a
+    log file stays readable.
+    """
+    live = sys.stderr.isatty()
+    return tqdm(
+        items,
+        desc=description,
+        total=total,
+        initial=start,
+        file=sys.stderr if live else _PlainLines(),
+        mininterval=0.2 if live else PLAIN_PROGRESS_SECONDS,
+        maxinterval=PLAIN_PROGRESS_SECONDS,
+        ascii=not live,
+        ncols=None if live else 100,
+        delay=2,  # nothing under two seconds needs a bar
+    )
+
+
+class _PlainLines:
+    """Turn a bar's carriage returns into lines."""
+
+    def write(self, text: str) -> None:
+        text = text.strip("\r\n ")
+        if text:
+            sys.stderr.write(text + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def existing_file(text: str) -> Path:
+    """argparse type: a file that is there."""
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text}: expected a file, found none")
+    return path
+
+
+def positive_int(text: str) -> int:
+    """argparse type: a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return value
+
+
+def refuse(problems: Sequence[str], what: str) -> None:
+    """Raise one error that lists every problem found, or return if there is none.
+
+    Raises
+    ------
+    InputError
+        If ``problems`` is not empty.
+    """
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise InputError(problems[0])
+    shown = [f"error: {problem}" for problem in problems[:PROBLEMS_SHOWN]]
+    hidden = len(problems) - len(shown)
+    if hidden:
+        shown.append(f"error: … and {hidden} more")
+    print("\n".join(shown), file=sys.stderr)
+    raise InputError(f"{len(problems)} problems in {what}, listed above")

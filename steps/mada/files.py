@@ -1,0 +1,147 @@
+"""Reading and writing the files that travel between steps: whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mada.cli import InputError
+
+INDEX_COLUMNS = ("id", "image", "width", "height", "sequence", "frame")
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` that takes its name when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())  # a rename must not outrun the data it names
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield a fresh directory beside ``path`` that replaces it when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        np.save(file, array)
+
+
+def read_npy(path: Path, columns: int | None = None) -> np.ndarray:
+    """Map a two-dimensional float32 array from a ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path
+    columns : int or None
+        Width the rows must have, if known.
+
+    Returns
+    -------
+    np.ndarray, shape (N, columns), float32, read-only and memory-mapped
+
+    Raises
+    ------
+    InputError
+        If the file is not such an array, or holds a value that is not finite.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: expected a .npy array, found {error}") from error
+    if array.ndim != 2 or array.dtype != np.float32:
+        raise InputError(
+            f"{path}: expected a float32 matrix, found {array.dtype} of shape {array.shape}"
+        )
+    if columns is not None and array.shape[1] != columns:
+        raise InputError(f"{path}: expected rows of {columns} values, found {array.shape[1]}")
+    for start in range(0, len(array), 4096):
+        finite = np.isfinite(array[start : start + 4096]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise InputError(f"{path}: row {row}: expected finite values, found NaN or infinity")
+    return array
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    with atomic_path(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def read_csv(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a CSV whose ids stay text.
+
+    Raises
+    ------
+    InputError
+        If the file is not a CSV or lacks one of ``columns``.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"id": str, "image_id": str, "sequence": str})
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a CSV, found {error}") from error
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{path}: expected columns {', '.join(columns)}, missing {missing}")
+    return table
+
+
+def read_index(path: Path, labels: bool = False) -> pd.DataFrame:
+    """Read an index: one row per image, ids unique, at least one row.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, an id stands twice, or there is no row.
+    """
+    table = read_csv(path, INDEX_COLUMNS + (("label",) if labels else ()))
+    if table.empty:
+        raise InputError(f"{path}: expected at least one image, found an empty index")
+    twice = table.loc[table["id"].duplicated(), "id"]
+    if len(twice):
+        raise InputError(f"{path}: expected unique ids, found {twice.iloc[0]!r} twice")
+    return table
+
+
+def write_json(path: Path, value: object) -> None:
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON, found {error}") from error
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

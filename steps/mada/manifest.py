@@ -1,0 +1,82 @@
+"""From a ranking to the active samples: budgets, exclude and must-include lists."""
+
+import re
+from collections.abc import Collection
+
+import pandas as pd
+
+from mada.cli import InputError
+
+
+def budget_count(budget: str, pool: int) -> int:
+    """Return how many images a budget buys from a pool of ``pool`` images.
+
+    Parameters
+    ----------
+    budget : str
+        A share such as ``5%`` (rounded down, at least one image) or a count such as ``16``.
+
+    Raises
+    ------
+    InputError
+        If the budget is neither, is 0, or is more than the pool holds.
+    """
+    text = str(budget).strip()
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text)
+    if parts is None or (not parts[2] and "." in parts[1]):
+        raise InputError(f"budget: expected a share like 5% or a count like 16, found {text!r}")
+    amount = float(parts[1])
+    if parts[2]:
+        if not 0 < amount <= 100:
+            raise InputError(f"budget: expected a share above 0% and up to 100%, found {text}")
+        # Rounding first keeps 0.3 of 10 from becoming 2.9999… and so 2.
+        return max(1, int(round(pool * amount / 100, 9)))
+    if not 1 <= amount <= pool:
+        raise InputError(f"budget: expected 1 to {pool} images, found {text}")
+    return int(amount)
+
+
+def active_samples(
+    ranking: pd.DataFrame, count: int, exclude: Collection[str], include: Collection[str]
+) -> pd.DataFrame:
+    """Return the rows of a ranking that are to be annotated.
+
+    Images that must be included come first and count towards the budget; excluded ones never
+    come; the rest is filled by rank.
+
+    Parameters
+    ----------
+    ranking : pd.DataFrame
+        image_id, rank, score, anchor.
+    count : int
+        The budget in images.
+
+    Returns
+    -------
+    pd.DataFrame
+        The chosen rows, in order of rank.
+
+    Raises
+    ------
+    InputError
+        If a listed id is not in the ranking, stands in both lists, or the budget cannot be met.
+    """
+    known = set(ranking["image_id"])
+    for name, ids in (("exclude", exclude), ("include", include)):
+        strangers = sorted(set(ids) - known)
+        if strangers:
+            raise InputError(f"{name}: expected ids of target images, found {strangers[0]!r}")
+    both = sorted(set(exclude) & set(include))
+    if both:
+        raise InputError(f"include: expected ids that are not excluded too, found {both[0]!r}")
+    if len(set(include)) > count:
+        raise InputError(f"include: expected at most the budget of {count}, found {len(include)}")
+    forced = ranking["image_id"].isin(set(include))
+    free = ranking[~forced & ~ranking["image_id"].isin(set(exclude))]
+    wanted = count - int(forced.sum())
+    if wanted > len(free):
+        raise InputError(
+            f"budget: expected at most {len(free) + int(forced.sum())} images "
+            f"after the exclude list, found {count}"
+        )
+    return ranking[forced | ranking.index.isin(free.index[:wanted])]

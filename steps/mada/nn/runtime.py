@@ -1,0 +1,68 @@
+"""Device, threads and precision of a step, fixed before anything is computed."""
+
+import argparse
+import logging
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mada.cli import positive_int
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a step computes."""
+
+    device: torch.device
+    precision: str
+
+    def autocast(self) -> AbstractContextManager:
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device.type, dtype, enabled=self.precision != "fp32")
+
+    def images(self, batch: Tensor) -> Tensor:
+        """uint8 images (B, 3, H, W) as float32 in [0, 1] on the device, channels last."""
+        moved = batch.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        return moved.float() / 255
+
+    def labels(self, batch: Tensor) -> Tensor:
+        return batch.to(self.device, non_blocking=True).long()
+
+    def place(self, network: nn.Module) -> nn.Module:
+        return network.to(self.device, memory_format=torch.channels_last)
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed in hardware; emulated, it is far slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that ``start`` reads."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="fp32", choices=("auto", *PRECISIONS))
+    parser.add_argument("--threads", type=positive_int, default=1, help="CPU threads of torch")
+    parser.add_argument("--loader-workers", type=int, default=0, help="processes that decode images")
+
+
+def start(args: argparse.Namespace, seed: int = 0) -> Runtime:
+    """Fix threads, seed, device and precision; the same arguments give the same bytes."""
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(seed)
+    # warn_only: bilinear resizing has no deterministic backward on GPUs.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    name = args.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    precision = args.precision
+    if precision == "auto":
+        precision = "bf16" if native_bf16(device) else "fp32"
+    logging.info("computing on %s in %s with %d threads", device, precision, args.threads)
+    return Runtime(device, precision)

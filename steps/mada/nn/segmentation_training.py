@@ -1,0 +1,88 @@
+"""What warm-up, fine-tuning and adaptation have in common around the training loop."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import SGD
+
+from mada.files import write_csv
+from mada.metrics import class_iou
+from mada.nn import arguments
+from mada.nn.datasets import TrainingCrops
+from mada.nn.deeplab import DeepLabV3Plus
+from mada.nn.evaluation import confusion
+from mada.nn.runtime import Runtime
+from mada.nn.training import ResumeState, train
+
+EVALUATION_BATCH = 8
+
+
+def sgd(network: DeepLabV3Plus, args: argparse.Namespace) -> SGD:
+    return SGD(
+        network.parameters(),
+        lr=args.learning_rate,
+        momentum=args.momentum,
+        weight_decay=args.weight_decay,
+    )
+
+
+def run_training(
+    args: argparse.Namespace,
+    runtime: Runtime,
+    network: DeepLabV3Plus,
+    streams: list[TrainingCrops],
+    run_iteration: Callable[[int, Any], dict[str, float]],
+    stateful: Mapping[str, Any],
+    inputs: list[Path],
+) -> ResumeState:
+    """Train on batches of all streams at once and write the history.
+
+    Returns the resume state, for the caller to remove once its model stands.
+    """
+    resume = ResumeState(args.output, arguments.settings(args), inputs)
+
+    def make_batches(start: int):
+        iterators = [
+            stream.batches(args.batch_size, start, args.iterations, args.loader_workers)
+            for stream in streams
+        ]
+        return zip(*iterators, strict=True)
+
+    evaluate = None
+    if args.tune is not None and args.tune_every:
+        images = arguments.whole_images(args, args.tune, "tune", args.tune_encoding)
+
+        def evaluate() -> float:
+            counts = confusion(network, images, EVALUATION_BATCH, runtime, args.loader_workers)
+            return float(np.nanmean(class_iou(counts)))
+
+    network.train()
+    history = train(
+        run_iteration,
+        make_batches,
+        stateful,
+        args.iterations,
+        resume,
+        args.save_every,
+        evaluate,
+        args.tune_every,
+    )
+    write_csv(args.history, history)
+    return resume
+
+
+class Anchors:
+    """Target anchors as something with a state, so that an interrupted run keeps them."""
+
+    def __init__(self, values: torch.Tensor):
+        self.values = values
+
+    def state_dict(self) -> dict:
+        return {"values": self.values}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.values.copy_(state["values"])
