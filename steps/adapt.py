@@ -17,6 +17,7 @@ import argparse
 from dataclasses import dataclass
 
 import torch
+
 from mada.cli import InputError, existing_file, run_step
 from mada.files import read_index, read_npy
 from mada.labels import VOID

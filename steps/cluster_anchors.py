@@ -10,6 +10,7 @@ from pathlib import Path
 
 import faiss
 import pandas as pd
+
 from mada.anchors import cluster
 from mada.cli import InputError, existing_file, positive_int, run_step
 from mada.files import read_csv, read_npy, write_csv, write_npy

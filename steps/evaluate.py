@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from mada.cli import existing_file, run_step
 from mada.files import atomic_directory, read_index, write_json
 from mada.labels import CLASS_SETS, label_image

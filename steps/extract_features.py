@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+
 from mada.cli import existing_file, progress, run_step
 from mada.files import atomic_path, read_index, write_csv
 from mada.nn import arguments, runtime

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from mada.cli import InputError, positive_int, progress, refuse, run_step
 from mada.files import write_csv
 from mada.labels import read_label, read_pixels, train_id_table
@@ -24,7 +25,7 @@ from mada.layouts import LAYOUTS, SPLITS, Item, list_items
 
 
 def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], str | None]:
-    """Decode an image, and its label if ``table`` is given; return (width, height) and a problem."""
+    """Decode an image, and its label given a ``table``; return (width, height) and a problem."""
     try:
         height, width = read_pixels(item.image).shape[:2]
         if table is not None:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import torch
+
 from mada.cli import InputError, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_csv
 from mada.labels import VOID, label_image

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+
 from mada.acquisition import STRATEGIES, Pool, ranking
 from mada.cli import InputError, existing_file, positive_int, run_step
 from mada.files import read_csv, read_npy, write_csv

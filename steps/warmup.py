@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
+
 from mada.cli import InputError, run_step
 from mada.files import read_index
 from mada.labels import CLASS_SETS

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+
 from mada.cli import InputError, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, sha256, write_csv
 from mada.labels import CLASS_SETS, VOID
@@ -52,7 +53,9 @@ def main(args: argparse.Namespace) -> None:
     index = read_index(args.index)
     strangers = sorted(set(ranking["image_id"]) ^ set(index["id"]))
     if strangers:
-        raise InputError(f"{args.ranking}: expected the ids of {args.index}, differs by {strangers[0]}")
+        raise InputError(
+            f"{args.ranking}: expected the ids of {args.index}, differs by {strangers[0]}"
+        )
     count = budget_count(args.budget, len(index))
     chosen = active_samples(ranking, count, read_ids(args.exclude), read_ids(args.include))
     manifest = chosen.merge(
@@ -60,8 +63,10 @@ def main(args: argparse.Namespace) -> None:
         on="image_id",
         validate="one_to_one",
     )
-    refuse([f"{p}: image of the index is gone" for p in manifest["image"] if not Path(p).is_file()],
-           "the index")
+    refuse(
+        [f"{p}: image of the index is gone" for p in manifest["image"] if not Path(p).is_file()],
+        "the index",
+    )
     manifest["anchor"] = manifest["anchor"].astype("Int64")
     manifest["sha256"] = [sha256(path) for path in manifest["image"]]
     columns = ["image_id", "image", "rank", "score", "anchor", "width", "height", "sha256"]

@@ -174,6 +174,7 @@ def test_rerun_replaces_the_earlier_data_set_and_nothing_else(tmp_path):
 def test_bad_argument_is_named_in_one_line(tmp_path, argument, value):
     result = run_step(tmp_path / "demo", argument, value)
     assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert argument in result.stderr and "expected" in result.stderr
     assert f"found {value}" in result.stderr

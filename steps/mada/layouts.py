@@ -7,6 +7,7 @@ function and one line to ``LAYOUTS``.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from mada.cli import InputError
@@ -146,7 +147,9 @@ def list_items(layout: str, root: Path, split: str) -> list[Item]:
     items = sorted(LAYOUTS[layout].list_items(root, split), key=lambda item: item.id)
     if not items:
         raise InputError(f"{root}: expected images in split {split!r}, found none")
-    for before, item in zip(items, items[1:], strict=False):
+    for before, item in pairwise(items):
         if before.id == item.id:
-            raise InputError(f"{item.image}: expected a unique id, {before.image} is {item.id!r} too")
+            raise InputError(
+                f"{item.image}: expected a unique id, {before.image} is {item.id!r} too"
+            )
     return items

@@ -15,7 +15,14 @@ from mada.nn.transforms import CropSettings
 
 # Flags that change how fast or where a step computes, never what: they are no part of what a
 # checkpoint records or a resume state is keyed by.
-_NOT_SETTINGS = {"loader_workers", "save_every", "device", "output", "history", "discriminator_output"}
+_NOT_SETTINGS = {
+    "loader_workers",
+    "save_every",
+    "device",
+    "output",
+    "history",
+    "discriminator_output",
+}
 
 
 def size(text: str) -> Size:
@@ -84,7 +91,9 @@ def whole_images(
     table: np.ndarray | None = None
     if encoding is not None:
         table = train_id_table(encoding, args.classes)
-    return WholeImages(read_index(path, labels=table is not None), table, getattr(args, f"{domain}_size"))
+    return WholeImages(
+        read_index(path, labels=table is not None), table, getattr(args, f"{domain}_size")
+    )
 
 
 def settings(args: argparse.Namespace) -> dict:

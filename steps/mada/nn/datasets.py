@@ -63,7 +63,7 @@ class TrainingCrops(Dataset):
         return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(labels)
 
     def batches(self, size: int, start: int, stop: int, workers: int) -> Iterator:
-        """Yield (images (B, 3, h, w) uint8, labels (B, h, w) uint8) of iterations start … stop-1."""
+        """Yield images (B, 3, h, w) and labels (B, h, w), uint8, of iterations start … stop-1."""
         positions = [range(i * size, (i + 1) * size) for i in range(start, stop)]
         return iter(DataLoader(self, batch_sampler=positions, num_workers=workers))
 

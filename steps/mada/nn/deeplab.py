@@ -17,7 +17,7 @@ from torch import Tensor, nn
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 LOW_LEVEL_CHANNELS = 48
-ASPP_RATES = (6, 12, 18)  # at output stride 16
+ASPP_RATES = (6, 12, 18)  # at output stride 16; elsewhere scaled, to span the same pixels
 OUTPUT_STRIDES = (16, 32)
 
 
@@ -47,16 +47,17 @@ def conv_bn_relu(inputs: int, outputs: int, kernel: int, dilation: int = 1) -> n
 class ASPP(nn.Module):
     """Atrous spatial pyramid pooling: five views of the same map, concatenated and mixed."""
 
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int, output_stride: int):
         super().__init__()
+        rates = [rate * 16 // output_stride for rate in ASPP_RATES]
         self.branches = nn.ModuleList(
             [conv_bn_relu(inputs, outputs, 1)]
-            + [conv_bn_relu(inputs, outputs, 3, dilation=rate) for rate in ASPP_RATES]
+            + [conv_bn_relu(inputs, outputs, 3, dilation=rate) for rate in rates]
         )
         # No batch norm on the pooled branch: it is one value per image, and a batch of one
         # image would have no variance to normalise by.
         self.pooled = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True))
-        self.project = conv_bn_relu(outputs * (len(ASPP_RATES) + 2), outputs, 1)
+        self.project = conv_bn_relu(outputs * (len(rates) + 2), outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         views = [branch(x) for branch in self.branches]
@@ -103,10 +104,12 @@ class DeepLabV3Plus(nn.Module):
         if not hasattr(torchvision.models, description.backbone) or not (
             description.backbone.startswith(("resnet", "resnext", "wide_resnet"))
         ):
-            raise ValueError(f"backbone: expected a torchvision ResNet, found {description.backbone!r}")
+            raise ValueError(
+                f"backbone: expected a torchvision ResNet, found {description.backbone!r}"
+            )
         if description.output_stride not in OUTPUT_STRIDES:
             raise ValueError(
-                f"output_stride: expected one of {OUTPUT_STRIDES}, found {description.output_stride}"
+                f"output_stride: expected {OUTPUT_STRIDES}, found {description.output_stride}"
             )
         self.description = description
         resnet = torchvision.models.get_model(description.backbone, weights=weights)
@@ -117,7 +120,7 @@ class DeepLabV3Plus(nn.Module):
         self.stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool)
         self.layer1, self.layer2 = resnet.layer1, resnet.layer2
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
-        self.aspp = ASPP(depth, width)
+        self.aspp = ASPP(depth, width, description.output_stride)
         self.low_level = conv_bn_relu(low, LOW_LEVEL_CHANNELS, 1)
         self.decoder = nn.Sequential(
             conv_bn_relu(width + LOW_LEVEL_CHANNELS, width, 3), conv_bn_relu(width, width, 3)

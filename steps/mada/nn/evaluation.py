@@ -26,9 +26,10 @@ def predictions(
         with runtime.autocast():
             _, _, scores = network(runtime.images(pixels))
         width, height = (int(side) for side in images.sizes[chosen[0]])
-        logits = F.interpolate(scores.float(), (height, width), mode="bilinear", align_corners=False)
-        for row, one, label in zip(chosen, logits.softmax(dim=1), labels, strict=True):
-            yield row, one, label
+        logits = F.interpolate(
+            scores.float(), (height, width), mode="bilinear", align_corners=False
+        )
+        yield from zip(chosen, logits.softmax(dim=1), labels, strict=True)
     network.train(was_training)
 
 

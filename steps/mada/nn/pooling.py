@@ -40,7 +40,7 @@ def category_means(
     ValueError
         If features and masks differ in size.
     """
-    B, D, h, w = features.shape
+    B, _, h, w = features.shape
     if masks.shape != (B, h, w):
         raise ValueError(f"masks: expected shape {(B, h, w)}, found {tuple(masks.shape)}")
     # A further column takes in void, and is dropped.

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="fp32", choices=("auto", *PRECISIONS))
     parser.add_argument("--threads", type=positive_int, default=1, help="CPU threads of torch")
-    parser.add_argument("--loader-workers", type=int, default=0, help="processes that decode images")
+    parser.add_argument(
+        "--loader-workers", type=int, default=0, help="processes that decode images"
+    )
 
 
 def start(args: argparse.Namespace, seed: int = 0) -> Runtime:

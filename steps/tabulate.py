@@ -1,0 +1,178 @@
+"""Put scores side by side: every row of a table for every seed, means, and paired differences.
+
+Inputs   evaluations (JSON), each named with its seed, strategy, variant and iterations
+Outputs  CSV (one line per seed and row), Markdown (mean ± standard deviation over seeds,
+         difference to the row before, paired by seed) and a bar chart (PNG)
+
+mIoU is in percent throughout. The standard deviation is over seeds (n - 1 in the denominator).
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mada.cli import InputError, run_step
+from mada.files import atomic_path, read_json, write_csv
+
+MEANS = ("miou", "miou_19", "miou_16", "miou_13")
+TITLES = {
+    "M0": "warm-up only",
+    "M1": "fine-tuned on the active samples",
+    "M1+": "M1 continued as long as M4",
+    "M2": "+ soft alignment",
+    "M3": "+ moving anchors",
+    "M4": "+ pseudo labels",
+    "Mu": "all target labels, as long as M4",
+}
+
+
+def read_scores(entries: list[list[str]]) -> pd.DataFrame:
+    """One row per evaluation: seed, strategy, variant, iterations, the means, IoU by class."""
+    rows = []
+    for seed, strategy, variant, iterations, path in entries:
+        scores = read_json(Path(path))
+        if "miou" not in scores:
+            raise InputError(f"{path}: expected an evaluation with a miou, found {sorted(scores)}")
+        row = {"seed": int(seed), "strategy": strategy, "variant": variant}
+        row |= {"iterations": int(iterations), "images": scores["images"]}
+        row |= {name: 100 * scores[name] for name in MEANS if name in scores}
+        row |= {
+            f"iou_{name.replace(' ', '_')}": None if value is None else 100 * value
+            for name, value in scores["iou"].items()
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and deviation of each (strategy, variant), in order of appearance.
+
+    Adds two columns paired by seed: the difference to M0, and the share of the way from M0 to
+    Mu, both means over seeds; and the difference of each M1 to the first M1.
+    """
+    by_row = {
+        key: rows.set_index("seed")["miou"]
+        for key, rows in scores.groupby(["strategy", "variant"], sort=False)
+    }
+    floor = next((v for (_, variant), v in by_row.items() if variant == "M0"), None)
+    ceiling = next((v for (_, variant), v in by_row.items() if variant == "Mu"), None)
+    first = next((v for (_, variant), v in by_row.items() if variant == "M1"), None)
+    lines = []
+    for (strategy, variant), values in by_row.items():
+        line = {"variant": variant, "selection": strategy, "seeds": len(values)}
+        chosen = scores[(scores["strategy"] == strategy) & (scores["variant"] == variant)]
+        line["iterations"] = int(chosen["iterations"].iloc[0])
+        line["mean"], line["deviation"] = values.mean(), values.std()
+        for name, base in (("over_m0", floor), ("over_m1", first)):
+            if base is not None:
+                difference = values - base
+                line[name], line[f"{name}_deviation"] = difference.mean(), difference.std()
+        if floor is not None and ceiling is not None:
+            line["closed"] = (100 * (values - floor) / (ceiling - floor)).mean()
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def with_deviation(mean: float, deviation: float, sign: str = "") -> str:
+    if pd.isna(mean):
+        return "-"
+    text = f"{mean:{sign}.1f}"
+    return text if pd.isna(deviation) else f"{text} ± {deviation:.1f}"
+
+
+def markdown(summary: pd.DataFrame, images: int) -> str:
+    """The summary as a table for people."""
+    seeds = int(summary["seeds"].max())
+    lines = [
+        "| variant | what it is | selection | iterations | mIoU % | over M0 | over M1 | of the way to Mu |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in summary.to_dict("records"):
+        over_m0 = with_deviation(
+            row.get("over_m0", float("nan")), row.get("over_m0_deviation"), "+"
+        )
+        over_m1 = with_deviation(
+            row.get("over_m1", float("nan")), row.get("over_m1_deviation"), "+"
+        )
+        closed = row.get("closed", float("nan"))
+        lines.append(
+            f"| {row['variant']} | {TITLES[row['variant']]} | {row['selection']} "
+            f"| {row['iterations']:,} | {with_deviation(row['mean'], row['deviation'])} "
+            f"| {'-' if row['variant'] == 'M0' else over_m0} "
+            f"| {'-' if row['variant'] == 'M0' else over_m1} "
+            f"| {'-' if pd.isna(closed) else f'{closed:.0f} %'} |"
+        )
+    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    lines.append("")
+    lines.append(
+        f"{over}; differences are paired by seed; scored on {images} images. M1 of the first "
+        "selection is what “over M1” compares with."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def draw(summary: pd.DataFrame, path: Path) -> None:
+    """Bars of mean mIoU with the deviation over seeds."""
+    labels = [
+        row.variant if row.variant in ("M0", "Mu") else f"{row.variant}\n{row.selection}"
+        for row in summary.itertuples()
+    ]
+    figure, axes = plt.subplots(figsize=(1.1 * len(labels) + 1.5, 3.6), layout="constrained")
+    main = summary.loc[summary["variant"] == "M1", "selection"].iloc[:1].tolist()
+    colours = [
+        "#9a9a9a"
+        if v == "M0"
+        else "#4d4d4d"
+        if v == "Mu"
+        else "#1f77b4"
+        if [s] == main
+        else "#c9b27c"
+        for v, s in zip(summary["variant"], summary["selection"], strict=True)
+    ]
+    bars = axes.bar(
+        labels, summary["mean"], yerr=summary["deviation"].fillna(0), color=colours, capsize=3
+    )
+    axes.bar_label(bars, fmt="%.1f", padding=3)
+    axes.set_ylabel("mIoU (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(y=0.12)
+    with atomic_path(path) as partial:
+        figure.savefig(partial, dpi=150, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def main(args: argparse.Namespace) -> None:
+    scores = read_scores(args.score)
+    summary = summarise(scores)
+    text = markdown(summary, int(scores["images"].iloc[0]))
+    write_csv(args.output, scores)
+    draw(summary, args.figure)
+    with atomic_path(args.markdown) as partial:
+        partial.write_text(text)
+    print(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--score",
+        required=True,
+        action="append",
+        nargs=5,
+        metavar=("SEED", "STRATEGY", "VARIANT", "ITERATIONS", "FILE"),
+    )
+    parser.add_argument("--markdown", required=True, type=Path)
+    parser.add_argument("--figure", required=True, type=Path)
+    parser.add_argument("--output", required=True, type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    run_step(main, parser())

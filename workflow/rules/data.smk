@@ -1,0 +1,90 @@
+"""Data sets: the demo's streets, and the index of every split."""
+
+if "demo_data" in config:
+
+    rule make_demo_data:
+        """Render the demo's two domains in the official folder layouts."""
+        input:
+            **step("make_demo_data"),
+        output:
+            f"{config['demo_data']['folder']}/dataset.json",
+        log:
+            f"logs/{config['preset']}/make_demo_data.log",
+        benchmark:
+            f"logs/{config['preset']}/make_demo_data.tsv"
+        params:
+            flags=flags(
+                output=config["demo_data"]["folder"],
+                **{k: v for k, v in sorted(config["demo_data"].items()) if k != "folder"},
+            ),
+        threads: 2
+        conda:
+            "../../envs/report.yaml"
+        shell:
+            r"""
+            python {input.script} {params.flags} --workers {threads} >{log} 2>&1
+            """
+
+
+def dataset_marker(root):
+    """The rendered data set that a root lies in, if it is rendered."""
+    folder = config.get("demo_data", {}).get("folder")
+    return f"{folder}/dataset.json" if folder and Path(folder) in Path(root).parents else []
+
+
+rule index_source:
+    """List and check the source images and their labels."""
+    input:
+        **step("index_dataset"),
+        data=dataset_marker(config["source_root"]),
+    output:
+        "results/{preset}/index/source.csv",
+    log:
+        "logs/{preset}/index_source.log",
+    benchmark:
+        "logs/{preset}/index_source.tsv"
+    params:
+        flags=flags(
+            layout=config["source_layout"],
+            root=config["source_root"],
+            split="train",
+            labels="required",
+            classes=config["classes"],
+        ),
+    threads: 2
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        r"""
+        python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
+        """
+
+
+rule index_target:
+    """List and check the target images; labels of the training split are never looked at."""
+    input:
+        **step("index_dataset"),
+        data=dataset_marker(config["target_root"]),
+    output:
+        "results/{preset}/index/target_{split}.csv",
+    log:
+        "logs/{preset}/index_target_{split}.log",
+    benchmark:
+        "logs/{preset}/index_target_{split}.tsv"
+    wildcard_constraints:
+        split="train|tune|val",
+    params:
+        flags=lambda wildcards: flags(
+            layout=config["target_layout"],
+            root=config["target_root"],
+            split=wildcards.split,
+            labels="none" if wildcards.split == "train" else "required",
+            classes=config["classes"],
+        ),
+    threads: 2
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        r"""
+        python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
+        """

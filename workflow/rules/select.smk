@@ -1,0 +1,165 @@
+"""Image-level features, source anchors, ranking and manifest: which images to label."""
+
+
+def discriminator_of(wildcards):
+    """The warm-up's discriminator; a checkpoint of one's own has none."""
+    if wildcards.method == "checkpoint":
+        return []
+    return f"results/{wildcards.preset}/seed-{wildcards.seed}/warmup-{wildcards.method}/discriminator.pt"
+
+
+def discriminator_flag(wildcards, input):
+    return flags(discriminator=input.discriminator) if input.discriminator else ""
+
+
+rule extract_source_features:
+    """Category features of every source image (Eq. 1)."""
+    input:
+        **step("extract_features"),
+        images="results/{preset}/index/source.csv",
+        model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
+    output:
+        features="results/{preset}/seed-{seed}/warmup-{method}/features/source.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/features/source.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/features/source.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/features/source.tsv"
+    params:
+        flags=network_use(
+            threads=config["inference_threads"],
+            images_size=config["source_size"],
+            images_encoding=encoding(config["source_layout"]),
+            truth=config["mask_rule"],
+        ),
+    threads: config["inference_threads"]
+    resources:
+        mem_mb=2000,
+        loader_workers=config["loader_workers"],
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        r"""
+        python {input.script} --images {input.images} --model {input.model} {params.flags} \
+            --loader-workers {resources.loader_workers} --output {output.features} >{log} 2>&1
+        """
+
+
+rule extract_target_features:
+    """Category features and scores of every target training image (Eqs. 4 and 12)."""
+    input:
+        **step("extract_features"),
+        images="results/{preset}/index/target_train.csv",
+        model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
+        discriminator=discriminator_of,
+    output:
+        features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.tsv"
+    params:
+        flags=network_use(threads=config["inference_threads"], images_size=config["target_size"]),
+        discriminator=discriminator_flag,
+    threads: config["inference_threads"]
+    resources:
+        mem_mb=2000,
+        loader_workers=config["loader_workers"],
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        r"""
+        python {input.script} --images {input.images} --model {input.model} {params.discriminator} \
+            {params.flags} --loader-workers {resources.loader_workers} \
+            --output {output.features} >{log} 2>&1
+        """
+
+
+rule cluster_source_anchors:
+    """K anchors of the source domain (Eqs. 2 and 3)."""
+    input:
+        **step("cluster_anchors"),
+        features="results/{preset}/seed-{seed}/warmup-{method}/features/source.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/features/source.csv",
+    output:
+        anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
+        assignments="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.csv",
+        objective="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}-objective.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.tsv"
+    params:
+        threads=config["inference_threads"],
+    threads: config["inference_threads"]
+    conda:
+        "../../envs/anchors.yaml"
+    shell:
+        r"""
+        python {input.script} --features {input.features} --count {wildcards.k} \
+            --seed {wildcards.seed} --threads {params.threads} \
+            --assignments {output.assignments} --objective {output.objective} \
+            --output {output.anchors} >{log} 2>&1
+        """
+
+
+rule rank_targets:
+    """Order target images by a strategy's acquisition score (mada: Eq. 5)."""
+    input:
+        **step("rank_targets"),
+        features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
+        anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
+    output:
+        ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/ranking.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/rank_targets.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/rank_targets.tsv"
+    params:
+        flags=flags(
+            classes=config["classes"],
+            distance=config["distance"],
+            threads=config["inference_threads"],
+        ),
+    conda:
+        "../../envs/anchors.yaml"
+    shell:
+        r"""
+        python {input.script} --features {input.features} --anchors {input.anchors} \
+            --strategy {wildcards.strategy} --seed {wildcards.seed} {params.flags} \
+            --output {output.ranking} >{log} 2>&1
+        """
+
+
+rule write_manifest:
+    """The active samples, and the bundle that an annotator receives."""
+    input:
+        **step("write_manifest"),
+        ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/ranking.csv",
+        index="results/{preset}/index/target_train.csv",
+        exclude=config["exclude"] or [],
+        include=config["include"] or [],
+    output:
+        manifest="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/manifest.csv",
+        bundle=directory(
+            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/bundle"
+        ),
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/write_manifest.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/write_manifest.tsv"
+    params:
+        budget=budget_of,
+        flags=flags(
+            classes=config["classes"], exclude=config["exclude"], include=config["include"]
+        ),
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        r"""
+        python {input.script} --ranking {input.ranking} --index {input.index} \
+            --budget {params.budget} {params.flags} --bundle {output.bundle} \
+            --output {output.manifest} >{log} 2>&1
+        """
