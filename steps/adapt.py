@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mada.cli import InputError, existing_file, run_step
+from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import read_index, read_npy
 from mada.labels import VOID
 from mada.nn import arguments, runtime
@@ -125,10 +125,8 @@ def main(args: argparse.Namespace) -> None:
     resume.remove()
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     arguments.add_training(parser)
     parser.add_argument("--model", required=True, type=existing_file)
     parser.add_argument("--variant", required=True, choices=sorted(VARIANTS))

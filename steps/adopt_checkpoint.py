@@ -7,7 +7,7 @@ Output   M0's checkpoint; refused unless every tensor's name and shape fits
 import argparse
 from pathlib import Path
 
-from mada.cli import existing_file, run_step
+from mada.cli import StepParser, existing_file, run_step
 from mada.labels import CLASS_SETS
 from mada.nn.checkpoints import load_network, load_plain, load_state, save_network
 from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
@@ -27,10 +27,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: taken from {args.checkpoint}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--checkpoint", required=True, type=existing_file)
     parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
     parser.add_argument("--backbone", default="resnet101")

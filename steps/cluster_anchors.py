@@ -12,7 +12,7 @@ import faiss
 import pandas as pd
 
 from mada.anchors import cluster
-from mada.cli import InputError, existing_file, positive_int, run_step
+from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
 from mada.files import read_csv, read_npy, write_csv, write_npy
 
 
@@ -36,10 +36,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {args.count} anchors of {len(features)} images")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--features", required=True, type=existing_file)
     parser.add_argument("--count", required=True, type=positive_int, help="K, or V for the target")
     parser.add_argument("--seed", required=True, type=int)

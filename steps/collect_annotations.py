@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mada.cli import InputError, existing_file, refuse, run_step
+from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, write_csv
 from mada.labels import CLASS_SETS, label_image, read_label, train_id_table
 from mada.layouts import LAYOUTS, SPLITS, list_items
@@ -52,10 +52,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(labels)} label maps")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--manifest", required=True, type=existing_file)
     parser.add_argument("--index", required=True, type=existing_file)
     parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))

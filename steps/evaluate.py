@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mada.cli import existing_file, run_step
+from mada.cli import StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_json
 from mada.labels import CLASS_SETS, label_image
 from mada.metrics import confusion_matrix, score_table
@@ -44,10 +44,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: mIoU {scores['miou']:.4f} over {len(ids)} images")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     arguments.add_network_use(parser)
     arguments.add_domain(parser, "images", labels=True)
     parser.add_argument("--model", required=True, type=existing_file)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mada.cli import existing_file, progress, run_step
+from mada.cli import StepParser, existing_file, progress, run_step
 from mada.files import atomic_path, read_index, write_csv
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_discriminator, load_network
@@ -58,10 +58,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(ids)} images x {width} features")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     arguments.add_network_use(parser)
     arguments.add_domain(parser, "images", labels=True)
     parser.add_argument("--model", required=True, type=existing_file)

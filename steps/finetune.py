@@ -8,7 +8,7 @@ Outputs  M1's checkpoint and the losses of every iteration
 
 import argparse
 
-from mada.cli import existing_file, run_step
+from mada.cli import StepParser, existing_file, run_step
 from mada.files import read_index
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_network, save_network
@@ -52,10 +52,8 @@ def main(args: argparse.Namespace) -> None:
     resume.remove()
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     arguments.add_training(parser)
     parser.add_argument("--model", required=True, type=existing_file)
     return parser

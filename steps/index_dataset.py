@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mada.cli import InputError, positive_int, progress, refuse, run_step
+from mada.cli import InputError, StepParser, positive_int, progress, refuse, run_step
 from mada.files import write_csv
 from mada.labels import read_label, read_pixels, train_id_table
 from mada.layouts import LAYOUTS, SPLITS, Item, list_items
@@ -62,10 +62,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(items)} images{', with labels' if labelled else ''}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
     parser.add_argument("--root", required=True, type=Path)
     parser.add_argument("--split", required=True, choices=SPLITS)

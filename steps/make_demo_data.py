@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from cityscapesscripts.helpers.labels import labels as cityscapes_labels
 
-from mada.cli import progress, refuse, run_step
+from mada.cli import StepParser, progress, refuse, run_step
 from mada.files import atomic_directory, sha256, write_csv, write_json
 from mada.streets.render import render
 
@@ -171,10 +171,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{output}: {len(jobs)} images, sha256 {digest}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--source-images", type=int, default=600)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from mada.cli import InputError, existing_file, run_step
+from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_csv
 from mada.labels import VOID, label_image
 from mada.nn import arguments, runtime
@@ -45,10 +45,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(unlabelled)} pseudo labels")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     arguments.add_network_use(parser)
     arguments.add_domain(parser, "images", labels=False)
     parser.add_argument("--model", required=True, type=existing_file)

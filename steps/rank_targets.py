@@ -11,7 +11,7 @@ import faiss
 import numpy as np
 
 from mada.acquisition import STRATEGIES, Pool, ranking
-from mada.cli import InputError, existing_file, positive_int, run_step
+from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
 from mada.files import read_csv, read_npy, write_csv
 from mada.labels import CLASS_SETS
 
@@ -36,10 +36,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(scores)} images ranked by {args.strategy}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--features", required=True, type=existing_file)
     parser.add_argument("--anchors", required=True, type=existing_file)
     parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))

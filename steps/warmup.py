@@ -15,7 +15,7 @@ from urllib.error import URLError
 
 import torch
 
-from mada.cli import InputError, run_step
+from mada.cli import InputError, StepParser, run_step
 from mada.files import read_index
 from mada.labels import CLASS_SETS
 from mada.nn import arguments, runtime
@@ -112,10 +112,8 @@ def main(args: argparse.Namespace) -> None:
     resume.remove()
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     arguments.add_training(parser)
     parser.add_argument("--backbone", default="resnet101")
     parser.add_argument("--feature-channels", type=int, default=256, help="D")

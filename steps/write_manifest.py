@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mada.cli import InputError, existing_file, refuse, run_step
+from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, sha256, write_csv
 from mada.labels import CLASS_SETS, VOID
-from mada.manifest import active_samples, budget_count
+from mada.manifest import active_samples, budget_count, read_ids
 
 INSTRUCTIONS = """\
 Images to label: {count} (in images/, one label map each)
@@ -23,14 +23,6 @@ Paint every pixel with one of the classes of classes.csv. A label map is an 8-bi
 channel, exactly as large as its image and named like it with the ending .png; each pixel holds
 the class's train_id. Leave as void ({void}) what belongs to no class or cannot be told.
 """
-
-
-def read_ids(path: Path | None) -> list[str]:
-    """Ids, one a line; empty lines and lines that begin with # are passed over."""
-    if path is None:
-        return []
-    lines = [line.strip() for line in path.read_text().splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 def write_bundle(folder: Path, manifest: pd.DataFrame, classes: str) -> None:
@@ -76,10 +68,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {count} of {len(index)} images to annotate; bundle in {args.bundle}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--ranking", required=True, type=existing_file)
     parser.add_argument("--index", required=True, type=existing_file)
     parser.add_argument("--budget", required=True, help="a share like 5%% or a count like 16")

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -14,6 +15,18 @@ PLAIN_PROGRESS_SECONDS = 15
 
 class InputError(Exception):
     """Input that a person must mend; the message names file, expected and found."""
+
+
+class StepParser(argparse.ArgumentParser):
+    """A parser whose help is the step's docstring, and its errors one line."""
+
+    def __init__(self, description: str):
+        super().__init__(
+            description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(1, f"error: {message}; see --help\n")
 
 
 def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 import pandas as pd
 
@@ -36,6 +37,41 @@ def budget_count(budget: str, pool: int) -> int:
     return int(amount)
 
 
+def read_ids(path: Path | None) -> list[str]:
+    """Ids, one a line; empty lines and lines that begin with # are passed over."""
+    if path is None:
+        return []
+    lines = [line.strip() for line in path.read_text().splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def check_lists(
+    known: Collection[str], count: int, exclude: Collection[str], include: Collection[str]
+) -> None:
+    """Refuse lists of ids that cannot be met.
+
+    Raises
+    ------
+    InputError
+        If a listed id is no target image or stands in both lists, if more images must be
+        included than the budget buys, or too few are left by the exclude list.
+    """
+    for name, ids in (("exclude", exclude), ("include", include)):
+        strangers = sorted(set(ids) - set(known))
+        if strangers:
+            raise InputError(f"{name}: expected ids of target images, found {strangers[0]!r}")
+    both = sorted(set(exclude) & set(include))
+    if both:
+        raise InputError(f"include: expected ids that are not excluded too, found {both[0]!r}")
+    if len(set(include)) > count:
+        raise InputError(f"include: expected at most the budget of {count}, found {len(include)}")
+    left = len(known) - len(set(exclude))
+    if count > left:
+        raise InputError(
+            f"budget: expected at most {left} images after the exclude list, found {count}"
+        )
+
+
 def active_samples(
     ranking: pd.DataFrame, count: int, exclude: Collection[str], include: Collection[str]
 ) -> pd.DataFrame:
@@ -59,24 +95,10 @@ def active_samples(
     Raises
     ------
     InputError
-        If a listed id is not in the ranking, stands in both lists, or the budget cannot be met.
+        As ``check_lists``, or if ``count`` is more than the ranking holds.
     """
-    known = set(ranking["image_id"])
-    for name, ids in (("exclude", exclude), ("include", include)):
-        strangers = sorted(set(ids) - known)
-        if strangers:
-            raise InputError(f"{name}: expected ids of target images, found {strangers[0]!r}")
-    both = sorted(set(exclude) & set(include))
-    if both:
-        raise InputError(f"include: expected ids that are not excluded too, found {both[0]!r}")
-    if len(set(include)) > count:
-        raise InputError(f"include: expected at most the budget of {count}, found {len(include)}")
+    check_lists(set(ranking["image_id"]), count, exclude, include)
     forced = ranking["image_id"].isin(set(include))
     free = ranking[~forced & ~ranking["image_id"].isin(set(exclude))]
     wanted = count - int(forced.sum())
-    if wanted > len(free):
-        raise InputError(
-            f"budget: expected at most {len(free) + int(forced.sum())} images "
-            f"after the exclude list, found {count}"
-        )
     return ranking[forced | ranking.index.isin(free.index[:wanted])]

@@ -88,3 +88,35 @@ rule index_target:
         r"""
         python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
         """
+
+
+rule check_settings:
+    """Refuse what the data sets cannot give, before anything trains."""
+    input:
+        **step("check_settings"),
+        source="results/{preset}/index/source.csv",
+        target="results/{preset}/index/target_train.csv",
+        exclude=config["exclude"] or [],
+        include=config["include"] or [],
+    output:
+        "results/{preset}/index/settings.json",
+    log:
+        "logs/{preset}/check_settings.log",
+    benchmark:
+        "logs/{preset}/check_settings.tsv"
+    params:
+        flags=flags(
+            strategies=[config["strategy"], *config["compare"]],
+            budget=config["budget"],
+            source_anchors=config["source_anchors"],
+            target_anchors=config["target_anchors"],
+            exclude=config["exclude"],
+            include=config["include"],
+        ),
+    conda:
+        "../../envs/anchors.yaml"
+    shell:
+        r"""
+        python {input.script} --source {input.source} --target {input.target} {params.flags} \
+            --output {output} >{log} 2>&1
+        """

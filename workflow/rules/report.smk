@@ -51,10 +51,10 @@ def score_flags(table, split):
     )
 
 
-rule tabulate:
+rule tabulate_scores:
     """Scores of all rows, their mean and deviation over seeds, and differences paired by seed."""
     input:
-        **step("tabulate"),
+        **step("tabulate_scores"),
         scores=lambda wildcards: [score_file(*row, "val") for row in table_rows(wildcards.table)],
     output:
         csv="results/{preset}/tables/{table}.csv",
@@ -77,10 +77,10 @@ rule tabulate:
         """
 
 
-rule tabulate_tuning:
+rule tabulate_tuning_scores:
     """The same table on the tuning split, for choosing settings."""
     input:
-        **step("tabulate"),
+        **step("tabulate_scores"),
         scores=lambda wildcards: [score_file(*row, "tune") for row in table_rows(wildcards.table)],
     output:
         csv="results/{preset}/tables/tuning-{table}.csv",

@@ -8,8 +8,9 @@ rule warmup:
         source="results/{preset}/index/source.csv",
         target="results/{preset}/index/target_train.csv",
         tune=tune_index,
-        # The split is checked before the long work, not after it.
-        val="results/{preset}/index/target_val.csv" if VALIDATED else [],
+        # Checked before the long work; ancient, since neither changes what the warm-up learns.
+        settings=ancient("results/{preset}/index/settings.json"),
+        val=ancient("results/{preset}/index/target_val.csv") if VALIDATED else [],
     output:
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
         discriminator="results/{preset}/seed-{seed}/warmup-{method}/discriminator.pt",
@@ -44,6 +45,7 @@ rule adopt_checkpoint:
     input:
         **step("adopt_checkpoint"),
         checkpoint=config["warmup_checkpoint"] or [],
+        settings=ancient("results/{preset}/index/settings.json"),
     output:
         model="results/{preset}/seed-{seed}/warmup-checkpoint/model.pt",
     log:

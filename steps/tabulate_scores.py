@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mada.cli import InputError, run_step
+from mada.cli import InputError, StepParser, run_step
 from mada.files import atomic_path, read_json, write_csv
 
 MEANS = ("miou", "miou_19", "miou_16", "miou_13")
@@ -89,7 +89,7 @@ def markdown(summary: pd.DataFrame, images: int) -> str:
     """The summary as a table for people."""
     seeds = int(summary["seeds"].max())
     lines = [
-        "| variant | what it is | selection | iterations | mIoU % | over M0 | over M1 | of the way to Mu |",
+        "| variant | what it is | selection | iterations | mIoU % | over M0 | over M1 | M0 to Mu |",
         "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for row in summary.to_dict("records"):
@@ -157,10 +157,8 @@ def main(args: argparse.Namespace) -> None:
     print(text)
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument(
         "--score",
         required=True,

@@ -1,0 +1,243 @@
+"""Show what each variant predicts: one row per image, one column per variant.
+
+Inputs   index with labels, a folder of predicted label maps (PNG of training ids, named after
+         the images) for each variant, its evaluation (JSON) where the mIoU is to be shown
+Output   PNG: image, ground truth and predictions side by side, above the classes' colours
+
+Shown are a few of the images that have predictions, evenly spread over the index. Void is black.
+Label maps wider than a tile are shrunk by averaging colours, so that thin things stay visible.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.textpath import TextPath
+from PIL import Image
+
+from mada.cli import InputError, existing_file, positive_int, refuse, run_step
+from mada.files import atomic_path, read_index, read_json
+from mada.labels import CLASS_SETS, ENCODINGS, label_image, read_label, train_id_table
+
+DPI = 150
+NARROWEST, WIDEST = 220, 320  # of a tile, pixels
+GAP, MARGIN, HEADER = 6, 14, 32  # pixels
+SWATCH, ENTRY = 18, 30  # side of a legend's swatch and height of its line, pixels
+ID_LINE = 14  # characters of an id on one line
+SMALL, PLAIN = 6.5, 9  # points
+GREY = "#555555"
+
+
+def text_width(text: str, points: float) -> int:
+    """Width of a text in pixels."""
+    return int(np.ceil(TextPath((0, 0), text, size=points).get_extents().width * DPI / 72))
+
+
+def id_lines(image_id: str) -> str:
+    """An id over several short lines, broken after its separators where it has any."""
+    lines = [""]
+    for part in image_id.replace("/", "/\0").replace("_", "_\0").replace("-", "-\0").split("\0"):
+        if lines[-1] and len(lines[-1] + part) > ID_LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(
+        line[start : start + ID_LINE] for line in lines for start in range(0, len(line), ID_LINE)
+    )
+
+
+def shown_rows(index: pd.DataFrame, folders: dict[str, Path], rows: int) -> pd.DataFrame:
+    """The rows to show, evenly spread over those that some variant has a prediction of.
+
+    Raises
+    ------
+    InputError
+        If there is no prediction, or a variant lacks one that another has.
+    """
+    there = {
+        name: index["id"].map(lambda i, folder=folder: (folder / f"{i}.png").is_file())
+        for name, folder in folders.items()
+    }
+    predicted = pd.DataFrame(there).any(axis=1)
+    if not predicted.any():
+        raise InputError(
+            f"{next(iter(folders.values()))}: expected predictions named after the index, "
+            f"such as {index['id'].iloc[0]}.png, found none"
+        )
+    refuse(
+        [
+            f"{folders[name] / image_id}.png: expected {name}'s prediction, found no file"
+            for name in folders
+            for image_id in index.loc[predicted & ~there[name], "id"]
+        ],
+        "the predictions",
+    )
+    candidates = index[predicted]
+    positions = np.linspace(0, len(candidates) - 1, min(rows, len(candidates))).round().astype(int)
+    return candidates.iloc[positions]
+
+
+def read_miou(path: Path) -> float:
+    scores = read_json(path)
+    if not isinstance(scores, dict) or not isinstance(scores.get("miou"), float):
+        raise InputError(f"{path}: expected an evaluation with a miou, found none")
+    return scores["miou"]
+
+
+def read_row(row, folders: dict[str, Path], encoding: str, classes: str) -> list[Image.Image]:
+    """Image, ground truth and predictions of one row, as colours and at full size.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or is not as large as the image.
+    """
+    try:
+        with Image.open(row.image) as stored:
+            image = stored.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{row.image}: expected a readable image, found {error}") from error
+    paths = {Path(row.label): encoding}
+    paths |= {folder / f"{row.id}.png": "train-ids" for folder in folders.values()}
+    tiles = [image]
+    for path, values in paths.items():
+        label = read_label(path, train_id_table(values, classes))
+        if label.shape != image.size[::-1]:
+            raise InputError(
+                f"{path}: expected {image.width}×{image.height} pixels like its image, "
+                f"found {label.shape[1]}×{label.shape[0]}"
+            )
+        tiles.append(label_image(label, classes).convert("RGB"))
+    return tiles
+
+
+def tile_width(width: int) -> int:
+    """Width to show an image at: whole multiples of small ones keep label edges sharp."""
+    return WIDEST if width > WIDEST else width * -(-NARROWEST // width)
+
+
+def resized(tile: Image.Image, width: int, label: bool) -> np.ndarray:
+    """A tile (h, width, 3) uint8; labels keep their exact colours away from edges."""
+    size = (width, max(1, round(tile.height * width / tile.width)))
+    if label:
+        how = Image.Resampling.BOX if width < tile.width else Image.Resampling.NEAREST
+    else:
+        how = Image.Resampling.LANCZOS
+    return np.asarray(tile.resize(size, how))
+
+
+def draw(
+    ids: list[str], rows: list[list[Image.Image]], titles: dict[str, str], classes: str, path: Path
+) -> None:
+    """Lay tiles, titles and legend out on a grid of pixels, and write the picture."""
+    width = tile_width(rows[0][0].width)
+    tiles = [[resized(t, width, label=n > 0) for n, t in enumerate(row)] for row in rows]
+    names = [id_lines(image_id) for image_id in ids]
+    left = MARGIN + max(text_width(line, SMALL) for n in names for line in n.split("\n")) + 2 * GAP
+    content = len(titles) * (width + GAP) - GAP
+    bottom = MARGIN + HEADER + sum(row[0].shape[0] + GAP for row in tiles)
+
+    entries = [*zip(CLASS_SETS[classes].names, CLASS_SETS[classes].colours, strict=True)]
+    entries.append(("void", (0, 0, 0)))
+    entry_width = SWATCH + GAP + max(text_width(name, SMALL) for name, _ in entries) + 2 * GAP
+    most = max(1, content // entry_width)
+    legend_rows = -(-len(entries) // most)
+    per_row = -(-len(entries) // legend_rows)
+    spacing = content / per_row
+
+    height = bottom + 2 * GAP + legend_rows * ENTRY + MARGIN - (ENTRY - SWATCH)
+    sheet = np.full((height, left + content + MARGIN, 3), 255, dtype=np.uint8)
+    figure = plt.figure(figsize=(sheet.shape[1] / DPI, height / DPI), dpi=DPI)
+
+    def write(x: float, y: float, text: str, **style) -> None:
+        figure.text(x / sheet.shape[1], 1 - y / height, text, **style)
+
+    for column, (name, score) in enumerate(titles.items()):
+        x = left + column * (width + GAP)
+        baseline = MARGIN + HEADER - 10
+        write(x, baseline, name, fontsize=PLAIN, weight="bold")
+        write(x + width, baseline, score, fontsize=SMALL + 1, ha="right", color=GREY)
+    y = MARGIN + HEADER
+    for name, row in zip(names, tiles, strict=True):
+        tall = row[0].shape[0]
+        write(
+            left - 2 * GAP, y + tall / 2, name, fontsize=SMALL, ha="right", va="center", color=GREY
+        )
+        for column, tile in enumerate(row):
+            x = left + column * (width + GAP)
+            sheet[y : y + tall, x : x + width] = tile
+        y += tall + GAP
+    for n, (name, colour) in enumerate(entries):
+        x, y = left + round(n % per_row * spacing), bottom + 2 * GAP + n // per_row * ENTRY
+        sheet[y : y + SWATCH, x : x + SWATCH] = colour
+        write(x + SWATCH + GAP, y + SWATCH / 2, name, fontsize=SMALL, va="center_baseline")
+    figure.figimage(sheet, origin="upper")
+    with atomic_path(path) as partial:
+        figure.savefig(partial, dpi=DPI, format="png", metadata={"Software": None})
+    plt.close(figure)
+
+
+def main(args: argparse.Namespace) -> None:
+    folders = {name: Path(folder) for name, folder in args.prediction}
+    if len(folders) < len(args.prediction):
+        raise InputError("--prediction: expected every name once, found one twice")
+    strangers = [name for name, _ in args.scores if name not in folders]
+    if strangers:
+        raise InputError(f"--scores: expected one of {[*folders]}, found {strangers[0]!r}")
+    refuse(
+        [
+            f"{f}: expected a folder of predictions, found none"
+            for f in folders.values()
+            if not f.is_dir()
+        ]
+        + [
+            f"{f}: expected an evaluation, found no file"
+            for _, f in args.scores
+            if not Path(f).is_file()
+        ],
+        "the arguments",
+    )
+    train_id_table(args.encoding, args.classes)  # refuses a pair that does not go together
+    miou = {name: read_miou(Path(path)) for name, path in args.scores}
+    index = shown_rows(read_index(args.images, labels=True), folders, args.rows)
+    rows = [read_row(row, folders, args.encoding, args.classes) for row in index.itertuples()]
+    titles = {"Image": "", "Ground truth": ""}
+    titles |= {name: f"mIoU {100 * miou[name]:.1f} %" if name in miou else "" for name in folders}
+    draw(index["id"].tolist(), rows, titles, args.classes, args.output)
+    print(f"{args.output}: {len(rows)} images, predictions of {', '.join(folders)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", required=True, type=existing_file, help="index with labels")
+    parser.add_argument("--encoding", required=True, choices=ENCODINGS)
+    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument(
+        "--prediction",
+        required=True,
+        action="append",
+        nargs=2,
+        metavar=("NAME", "FOLDER"),
+        help="a variant and its predicted label maps; once per column",
+    )
+    parser.add_argument(
+        "--scores",
+        action="append",
+        default=[],
+        nargs=2,
+        metavar=("NAME", "FILE"),
+        help="a variant and its evaluation, for the mIoU above its column",
+    )
+    parser.add_argument("--rows", type=positive_int, default=6, help="images to show at most")
+    parser.add_argument("--output", required=True, type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    run_step(main, parser())
