@@ -16,16 +16,16 @@ rule finetune:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune.tsv"
-    params:
-        flags=training_flags("finetune", config["training_threads"]),
-        tune=tune_flag,
+    conda:
+        "../../envs/train.yaml"
     threads: config["training_threads"]
     resources:
         mem_mb=3000,
         loader_workers=config["loader_workers"],
         save_every=config["save_every"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=training_flags("finetune", config["training_threads"]),
+        tune=tune_flag,
     shell:
         r"""
         python {input.script} --source {input.source} --target {input.annotations}/index.csv \
@@ -48,14 +48,16 @@ rule extract_adapted_features:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.tsv"
-    params:
-        flags=network_use(threads=config["inference_threads"], images_size=config["target_size"]),
+    conda:
+        "../../envs/train.yaml"
     threads: config["inference_threads"]
     resources:
         mem_mb=2000,
         loader_workers=config["loader_workers"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=network_use(
+            threads=config["inference_threads"], images_size=config["target_size"]
+        ),
     shell:
         r"""
         python {input.script} --images {input.images} --model {input.model} {params.flags} \
@@ -77,11 +79,11 @@ rule cluster_target_anchors:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/target-V{v}.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/target-V{v}.tsv"
-    params:
-        threads=config["inference_threads"],
-    threads: config["inference_threads"]
     conda:
         "../../envs/anchors.yaml"
+    threads: config["inference_threads"]
+    params:
+        threads=config["inference_threads"],
     shell:
         r"""
         python {input.script} --features {input.features} --count {wildcards.v} \
@@ -106,18 +108,18 @@ rule pseudo_label:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/pseudo_label.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/pseudo_label.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: config["inference_threads"]
+    resources:
+        mem_mb=2000,
+        loader_workers=config["loader_workers"],
     params:
         flags=network_use(
             threads=config["inference_threads"],
             images_size=config["target_size"],
             threshold=config["adapt"]["pseudo_threshold"],
         ),
-    threads: config["inference_threads"]
-    resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
-    conda:
-        "../../envs/train.yaml"
     shell:
         r"""
         python {input.script} --images {input.images} --annotations {input.annotations}/index.csv \
@@ -141,16 +143,16 @@ rule continue_finetuning:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-M1+.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-M1+.tsv"
-    params:
-        flags=training_flags("adapt", config["training_threads"]),
-        tune=tune_flag,
+    conda:
+        "../../envs/train.yaml"
     threads: config["training_threads"]
     resources:
         mem_mb=3000,
         loader_workers=config["loader_workers"],
         save_every=config["save_every"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=training_flags("adapt", config["training_threads"]),
+        tune=tune_flag,
     shell:
         r"""
         python {input.script} --variant M1+ --source {input.source} \
@@ -178,16 +180,16 @@ rule adapt:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-{rung}-V{v}.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-{rung}-V{v}.tsv"
-    params:
-        flags=training_flags("adapt", config["training_threads"]),
-        tune=tune_flag,
+    conda:
+        "../../envs/train.yaml"
     threads: config["training_threads"]
     resources:
         mem_mb=3000,
         loader_workers=config["loader_workers"],
         save_every=config["save_every"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=training_flags("adapt", config["training_threads"]),
+        tune=tune_flag,
     shell:
         r"""
         python {input.script} --variant {wildcards.rung} --source {input.source} \

@@ -15,14 +15,14 @@ rule collect_annotations:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/collect_annotations.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/collect_annotations.tsv"
+    conda:
+        "../../envs/report.yaml"
     params:
         flags=flags(
             layout=config["target_layout"],
             root=config["target_root"],
             classes=config["classes"],
         ),
-    conda:
-        "../../envs/report.yaml"
     shell:
         r"""
         python {input.script} --manifest {input.manifest} --index {input.index} {params.flags} \

@@ -12,24 +12,22 @@ if "demo_data" in config:
             f"logs/{config['preset']}/make_demo_data.log",
         benchmark:
             f"logs/{config['preset']}/make_demo_data.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 2
         params:
             flags=flags(
                 output=config["demo_data"]["folder"],
-                **{k: v for k, v in sorted(config["demo_data"].items()) if k != "folder"},
+                **{
+                    k: v
+                    for k, v in sorted(config["demo_data"].items())
+                    if k != "folder"
+                },
             ),
-        threads: 2
-        conda:
-            "../../envs/report.yaml"
         shell:
             r"""
             python {input.script} {params.flags} --workers {threads} >{log} 2>&1
             """
-
-
-def dataset_marker(root):
-    """The rendered data set that a root lies in, if it is rendered."""
-    folder = config.get("demo_data", {}).get("folder")
-    return f"{folder}/dataset.json" if folder and Path(folder) in Path(root).parents else []
 
 
 rule index_source:
@@ -43,6 +41,9 @@ rule index_source:
         "logs/{preset}/index_source.log",
     benchmark:
         "logs/{preset}/index_source.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 2
     params:
         flags=flags(
             layout=config["source_layout"],
@@ -51,9 +52,6 @@ rule index_source:
             labels="required",
             classes=config["classes"],
         ),
-    threads: 2
-    conda:
-        "../../envs/report.yaml"
     shell:
         r"""
         python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
@@ -73,6 +71,9 @@ rule index_target:
         "logs/{preset}/index_target_{split}.tsv"
     wildcard_constraints:
         split="train|tune|val",
+    conda:
+        "../../envs/report.yaml"
+    threads: 2
     params:
         flags=lambda wildcards: flags(
             layout=config["target_layout"],
@@ -81,9 +82,6 @@ rule index_target:
             labels="none" if wildcards.split == "train" else "required",
             classes=config["classes"],
         ),
-    threads: 2
-    conda:
-        "../../envs/report.yaml"
     shell:
         r"""
         python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
@@ -104,6 +102,8 @@ rule check_settings:
         "logs/{preset}/check_settings.log",
     benchmark:
         "logs/{preset}/check_settings.tsv"
+    conda:
+        "../../envs/anchors.yaml"
     params:
         flags=flags(
             strategies=[config["strategy"], *config["compare"]],
@@ -113,10 +113,25 @@ rule check_settings:
             exclude=config["exclude"],
             include=config["include"],
         ),
-    conda:
-        "../../envs/anchors.yaml"
     shell:
         r"""
         python {input.script} --source {input.source} --target {input.target} {params.flags} \
             --output {output} >{log} 2>&1
         """
+
+
+rule other_preset:
+    """Name the mistake when a file of another preset is asked for."""
+    input:
+        lambda wildcards: refuse_preset(wildcards.other),
+    output:
+        "results/{other}/{file}",
+    log:
+        "logs/{other}/{file}.log",
+    wildcard_constraints:
+        other=rf"(?!{re.escape(config['preset'])}/)[^/]+",
+        file=".+",
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "false >{log}"

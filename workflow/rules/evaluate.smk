@@ -1,20 +1,6 @@
 """Scores on the labelled target splits: tune for choosing settings, val for reporting."""
 
 
-def evaluated_model(wildcards):
-    """The checkpoint of a variant of a run."""
-    run = RUN.format(**wildcards)
-    name = wildcards.variant
-    return f"{run}/finetune/model.pt" if name == "M1" else f"{run}/adapt/{name}/model.pt"
-
-
-EVALUATION_FLAGS = network_use(
-    threads=config["inference_threads"],
-    images_size=config["target_size"],
-    images_encoding=encoding(config["target_layout"]),
-)
-
-
 rule evaluate_warmup:
     """Score M0."""
     input:
@@ -23,21 +9,23 @@ rule evaluate_warmup:
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
     output:
         scores="results/{preset}/seed-{seed}/warmup-{method}/evaluation/{split}/M0.json",
-        panels=directory("results/{preset}/seed-{seed}/warmup-{method}/evaluation/{split}/M0-panels"),
+        panels=directory(
+            "results/{preset}/seed-{seed}/warmup-{method}/evaluation/{split}/M0-panels"
+        ),
     log:
         "logs/{preset}/seed-{seed}/warmup-{method}/evaluation/{split}/M0.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/evaluation/{split}/M0.tsv"
     wildcard_constraints:
         split="tune|val",
-    params:
-        flags=EVALUATION_FLAGS,
+    conda:
+        "../../envs/train.yaml"
     threads: config["inference_threads"]
     resources:
         mem_mb=2000,
         loader_workers=config["loader_workers"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=EVALUATION_FLAGS,
     shell:
         r"""
         python {input.script} --images {input.images} --model {input.model} {params.flags} \
@@ -64,14 +52,14 @@ rule evaluate:
     wildcard_constraints:
         split="tune|val",
         variant=r"M1\+?|M[234]-V[1-9]\d*",
-    params:
-        flags=EVALUATION_FLAGS,
+    conda:
+        "../../envs/train.yaml"
     threads: config["inference_threads"]
     resources:
         mem_mb=2000,
         loader_workers=config["loader_workers"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=EVALUATION_FLAGS,
     shell:
         r"""
         python {input.script} --images {input.images} --model {input.model} {params.flags} \

@@ -1,61 +1,13 @@
 """Tables and figures from JSON, CSV and PNG files alone."""
 
 
-def iterations(variant):
-    """How many iterations a variant has trained for in all, warm-up included."""
-    total = config["warmup"]["iterations"] if config["warmup_method"] != "checkpoint" else 0
-    if variant != "M0":
-        total += config["finetune"]["iterations"]
-    if variant not in ("M0", "M1"):
-        total += config["adapt"]["iterations"]
-    return total
-
-
-def score_file(seed, strategy, variant, split):
-    """The scores of a row of a table; Mu is the strategy all, trained for as long as M4."""
-    if variant == "M0":
-        return warmup_file(seed, f"evaluation/{split}/M0.json")
-    name = "M1+" if variant == "Mu" else variant_label(variant)
-    return run_file(seed, strategy, f"evaluation/{split}/{name}.json")
-
-
-def table_rows(name):
-    """(seed, strategy, variant) of every row of a table."""
-    seeds = config["report_seeds"] if name == "replicates" else config["seeds"]
-    ladder = [("-", "M0")] + [(config["strategy"], rung) for rung in ("M1", *config["variants"])]
-    compared = dict.fromkeys(config["compare"])
-    if name == "replicates":
-        compared |= dict.fromkeys(["random", "nearest"])
-    ladder += [(strategy, "M1") for strategy in compared if strategy != config["strategy"]]
-    if config["upper_bound"] or name == "replicates":
-        ladder.append(("all", "Mu"))
-    return [(seed, strategy, variant) for seed in seeds for strategy, variant in ladder]
-
-
-def tables(name):
-    """The table's file, or what stands in for it where the target has no labelled split."""
-    if not VALIDATED:
-        return [
-            run_file(seed, config["strategy"], f"adapt/{variant_label(variant)}/model.pt")
-            for seed in config["seeds"]
-            for variant in config["variants"]
-        ]
-    return f"results/{config['preset']}/tables/{name}.md"
-
-
-def score_flags(table, split):
-    rows = table_rows(table)
-    return " ".join(
-        flags(score=(seed, strategy, variant, iterations(variant), score_file(seed, strategy, variant, split)))
-        for seed, strategy, variant in rows
-    )
-
-
 rule tabulate_scores:
     """Scores of all rows, their mean and deviation over seeds, and differences paired by seed."""
     input:
         **step("tabulate_scores"),
-        scores=lambda wildcards: [score_file(*row, "val") for row in table_rows(wildcards.table)],
+        scores=lambda wildcards: [
+            score_file(*row, "val") for row in table_rows(wildcards.table)
+        ],
     output:
         csv="results/{preset}/tables/{table}.csv",
         markdown="results/{preset}/tables/{table}.md",
@@ -66,10 +18,10 @@ rule tabulate_scores:
         "logs/{preset}/tables/{table}.tsv"
     wildcard_constraints:
         table="ladder|replicates",
-    params:
-        scores=lambda wildcards: score_flags(wildcards.table, "val"),
     conda:
         "../../envs/report.yaml"
+    params:
+        scores=lambda wildcards: score_flags(wildcards.table, "val"),
     shell:
         r"""
         python {input.script} {params.scores} --output {output.csv} --markdown {output.markdown} \
@@ -81,7 +33,9 @@ rule tabulate_tuning_scores:
     """The same table on the tuning split, for choosing settings."""
     input:
         **step("tabulate_scores"),
-        scores=lambda wildcards: [score_file(*row, "tune") for row in table_rows(wildcards.table)],
+        scores=lambda wildcards: [
+            score_file(*row, "tune") for row in table_rows(wildcards.table)
+        ],
     output:
         csv="results/{preset}/tables/tuning-{table}.csv",
         markdown="results/{preset}/tables/tuning-{table}.md",
@@ -92,10 +46,10 @@ rule tabulate_tuning_scores:
         "logs/{preset}/tables/tuning-{table}.tsv"
     wildcard_constraints:
         table="ladder|replicates",
-    params:
-        scores=lambda wildcards: score_flags(wildcards.table, "tune"),
     conda:
         "../../envs/report.yaml"
+    params:
+        scores=lambda wildcards: score_flags(wildcards.table, "tune"),
     shell:
         r"""
         python {input.script} {params.scores} --output {output.csv} --markdown {output.markdown} \
@@ -103,6 +57,79 @@ rule tabulate_tuning_scores:
         """
 
 
-def figures():
-    """Pictures of the first seed's run."""
-    return []
+rule plot_panels:
+    """Image, ground truth and predictions side by side (Figure 3)."""
+    input:
+        **step("plot_panels"),
+        images="results/{preset}/index/target_val.csv",
+        scores=[
+            score_file(config["seeds"][0], strategy, variant, "val")
+            for variant, strategy in panel_rows().values()
+        ],
+    output:
+        "results/{preset}/figures/panels.png",
+    log:
+        "logs/{preset}/figures/panels.log",
+    benchmark:
+        "logs/{preset}/figures/panels.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        flags=flags(
+            classes=config["classes"], encoding=encoding(config["target_layout"])
+        ),
+        rows=panel_flags(),
+    shell:
+        r"""
+        python {input.script} --images {input.images} {params.flags} {params.rows} \
+            --output {output} >{log} 2>&1
+        """
+
+
+rule plot_selection:
+    """The active samples in order of rank."""
+    input:
+        **step("plot_selection"),
+        manifest=run_file(config["seeds"][0], config["strategy"], "manifest.csv"),
+    output:
+        "results/{preset}/figures/selection.png",
+    log:
+        "logs/{preset}/figures/selection.log",
+    benchmark:
+        "logs/{preset}/figures/selection.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        title=f"Selected by {config['strategy']}, budget {config['budget']}",
+    shell:
+        r"""
+        python {input.script} --manifest {input.manifest} --title {params.title:q} \
+            --output {output} >{log} 2>&1
+        """
+
+
+rule plot_history:
+    """Losses of every training of the ladder."""
+    input:
+        **step("plot_history"),
+        histories=[
+            history_file(config["seeds"][0], strategy, variant)
+            for variant, strategy in shown().values()
+        ],
+    output:
+        "results/{preset}/figures/histories.png",
+    log:
+        "logs/{preset}/figures/histories.log",
+    benchmark:
+        "logs/{preset}/figures/histories.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        histories=" ".join(
+            flags(history=(name, history_file(config["seeds"][0], strategy, variant)))
+            for name, (variant, strategy) in shown().items()
+        ),
+    shell:
+        r"""
+        python {input.script} {params.histories} --output {output} >{log} 2>&1
+        """

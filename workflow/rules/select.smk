@@ -1,17 +1,6 @@
 """Image-level features, source anchors, ranking and manifest: which images to label."""
 
 
-def discriminator_of(wildcards):
-    """The warm-up's discriminator; a checkpoint of one's own has none."""
-    if wildcards.method == "checkpoint":
-        return []
-    return f"results/{wildcards.preset}/seed-{wildcards.seed}/warmup-{wildcards.method}/discriminator.pt"
-
-
-def discriminator_flag(wildcards, input):
-    return flags(discriminator=input.discriminator) if input.discriminator else ""
-
-
 rule extract_source_features:
     """Category features of every source image (Eq. 1)."""
     input:
@@ -25,6 +14,12 @@ rule extract_source_features:
         "logs/{preset}/seed-{seed}/warmup-{method}/features/source.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/features/source.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: config["inference_threads"]
+    resources:
+        mem_mb=2000,
+        loader_workers=config["loader_workers"],
     params:
         flags=network_use(
             threads=config["inference_threads"],
@@ -32,12 +27,6 @@ rule extract_source_features:
             images_encoding=encoding(config["source_layout"]),
             truth=config["mask_rule"],
         ),
-    threads: config["inference_threads"]
-    resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
-    conda:
-        "../../envs/train.yaml"
     shell:
         r"""
         python {input.script} --images {input.images} --model {input.model} {params.flags} \
@@ -59,15 +48,17 @@ rule extract_target_features:
         "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.tsv"
-    params:
-        flags=network_use(threads=config["inference_threads"], images_size=config["target_size"]),
-        discriminator=discriminator_flag,
+    conda:
+        "../../envs/train.yaml"
     threads: config["inference_threads"]
     resources:
         mem_mb=2000,
         loader_workers=config["loader_workers"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=network_use(
+            threads=config["inference_threads"], images_size=config["target_size"]
+        ),
+        discriminator=discriminator_flag,
     shell:
         r"""
         python {input.script} --images {input.images} --model {input.model} {params.discriminator} \
@@ -90,11 +81,11 @@ rule cluster_source_anchors:
         "logs/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.tsv"
-    params:
-        threads=config["inference_threads"],
-    threads: config["inference_threads"]
     conda:
         "../../envs/anchors.yaml"
+    threads: config["inference_threads"]
+    params:
+        threads=config["inference_threads"],
     shell:
         r"""
         python {input.script} --features {input.features} --count {wildcards.k} \
@@ -117,14 +108,14 @@ rule rank_targets:
         "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/rank_targets.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/rank_targets.tsv"
+    conda:
+        "../../envs/anchors.yaml"
     params:
         flags=flags(
             classes=config["classes"],
             distance=config["distance"],
             threads=config["inference_threads"],
         ),
-    conda:
-        "../../envs/anchors.yaml"
     shell:
         r"""
         python {input.script} --features {input.features} --anchors {input.anchors} \
@@ -150,13 +141,15 @@ rule write_manifest:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/write_manifest.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/write_manifest.tsv"
+    conda:
+        "../../envs/report.yaml"
     params:
         budget=budget_of,
         flags=flags(
-            classes=config["classes"], exclude=config["exclude"], include=config["include"]
+            classes=config["classes"],
+            exclude=config["exclude"],
+            include=config["include"],
         ),
-    conda:
-        "../../envs/report.yaml"
     shell:
         r"""
         python {input.script} --ranking {input.ranking} --index {input.index} \

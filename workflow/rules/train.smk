@@ -21,20 +21,21 @@ rule warmup:
         "logs/{preset}/seed-{seed}/warmup-{method}/warmup.tsv"
     wildcard_constraints:
         method="adaptseg",
-    params:
-        flags=training_flags("warmup", config["inference_threads"]) + " " + flags(**config["network"]),
-        tune=tune_flag,
+    conda:
+        "../../envs/train.yaml"
     threads: config["inference_threads"]
     resources:
         mem_mb=3000,
         loader_workers=config["loader_workers"],
         save_every=config["save_every"],
-    conda:
-        "../../envs/train.yaml"
+    params:
+        flags=training_flags("warmup", config["inference_threads"]),
+        network=flags(**config["network"]),
+        tune=tune_flag,
     shell:
         r"""
         python {input.script} --source {input.source} --target {input.target} {params.tune} \
-            --seed {wildcards.seed} {params.flags} --save-every {resources.save_every} \
+            --seed {wildcards.seed} {params.flags} {params.network} --save-every {resources.save_every} \
             --loader-workers {resources.loader_workers} --history {output.history} \
             --discriminator-output {output.discriminator} --output {output.model} >{log} 2>&1
         """
@@ -52,13 +53,17 @@ rule adopt_checkpoint:
         "logs/{preset}/seed-{seed}/warmup-checkpoint/adopt_checkpoint.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-checkpoint/adopt_checkpoint.tsv"
+    conda:
+        "../../envs/train.yaml"
     params:
         flags=flags(
             classes=config["classes"],
-            **{name: config["network"][name] for name in sorted(config["network"]) if name != "weights"},
+            **{
+                name: config["network"][name]
+                for name in sorted(config["network"])
+                if name != "weights"
+            },
         ),
-    conda:
-        "../../envs/train.yaml"
     shell:
         r"""
         python {input.script} --checkpoint {input.checkpoint} {params.flags} \
