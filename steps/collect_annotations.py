@@ -27,6 +27,8 @@ def main(args: argparse.Namespace) -> None:
         try:
             if row.image_id not in items:
                 raise InputError(f"{args.manifest}: {row.image_id}: no such image in {args.root}")
+            if row.image_id not in index.index:
+                raise InputError(f"{args.manifest}: {row.image_id}: no such image in {args.index}")
             path = items[row.image_id].label
             if not path.is_file():
                 raise InputError(f"{args.manifest}: {row.image_id}: no label at {path}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mada.cli import StepParser, existing_file, run_step
+from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_json
 from mada.labels import CLASS_SETS, label_image
 from mada.metrics import confusion_matrix, score_table
@@ -39,6 +39,8 @@ def main(args: argparse.Namespace) -> None:
                 path = folder / f"{ids[row]}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 label_image(predicted, args.classes).save(path)
+    if not total.sum():
+        raise InputError(f"{args.images}: expected labelled pixels, found only void")
     scores = score_table(total, CLASS_SETS[args.classes].names)
     write_json(args.output, {"images": len(ids), **scores})
     print(f"{args.output}: mIoU {scores['miou']:.4f} over {len(ids)} images")

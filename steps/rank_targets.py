@@ -32,6 +32,11 @@ def main(args: argparse.Namespace) -> None:
         rng=np.random.default_rng(args.seed),
     )
     score, anchor = STRATEGIES[args.strategy](pool)
+    if not np.isfinite(score).all():
+        raise InputError(
+            f"{table}: strategy {args.strategy} expected the scores it ranks by, found none "
+            f"for {scores['id'][~np.isfinite(score)].iloc[0]} (a model without a discriminator?)"
+        )
     write_csv(args.output, ranking(scores["id"], score, anchor))
     print(f"{args.output}: {len(scores)} images ranked by {args.strategy}")
 

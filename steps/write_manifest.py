@@ -48,6 +48,9 @@ def main(args: argparse.Namespace) -> None:
         raise InputError(
             f"{args.ranking}: expected the ids of {args.index}, differs by {strangers[0]}"
         )
+    twice = ranking.loc[ranking["image_id"].duplicated(), "image_id"]
+    if len(twice):
+        raise InputError(f"{args.ranking}: expected unique ids, found {twice.iloc[0]!r} twice")
     count = budget_count(args.budget, len(index))
     chosen = active_samples(ranking, count, read_ids(args.exclude), read_ids(args.include))
     manifest = chosen.merge(

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+
 from tiny import make_tiny
 
 REPOSITORY = Path(__file__).parents[1]
@@ -23,8 +24,8 @@ WARMUP = "results/demo/seed-0/warmup-adaptseg"
 ROUND = f"{WARMUP}/runs/mada-K3-b25pct/round-0"
 M4 = f"{ROUND}/evaluation/val/M4-V2.json"
 SETTINGS = {
-    "source_root": "data/source",
-    "target_root": "data/target",
+    "source_root": "data/gta5",
+    "target_root": "data/cityscapes",
     "budget": "25%",
     "source_anchors": 3,
     "target_anchors": 2,
@@ -156,7 +157,7 @@ def test_labels_outside_the_manifest_are_never_read_and_a_rerun_gives_the_same_b
 ):
     folder = make_project(tmp_path / "garbage", loader_workers=0, save_every=0)
     chosen = set(pd.read_csv(finished / ROUND / "manifest.csv")["image_id"])
-    labels = sorted((folder / "data/target/gtFine/train").rglob("*_labelIds.png"))
+    labels = sorted((folder / "data/cityscapes/gtFine/train").rglob("*_labelIds.png"))
     spoiled = [p for p in labels if p.name.removesuffix("_gtFine_labelIds.png") not in chosen]
     assert len(spoiled) == len(labels) - 3
     for path in spoiled:
@@ -212,8 +213,7 @@ def test_settings_that_the_data_cannot_meet_are_refused_before_training(
     label = json.dumps(SETTINGS | settings)
     (finished / "bad.yaml").write_text(label)
     result = subprocess.run(
-        [*SNAKEMAKE, "--cores", "2", "--show-failed-logs", "--configfile", "bad.yaml"]
-        + ["--forcerun", "check_settings"],
+        [*SNAKEMAKE, "--cores", "2", "--show-failed-logs", "--configfile", "bad.yaml"],
         cwd=finished,
         env=environment(),
         capture_output=True,
@@ -228,19 +228,19 @@ def test_settings_that_the_data_cannot_meet_are_refused_before_training(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda root: shutil.rmtree(root / "source"), "expected the root folder of a gta5"),
-        (lambda root: (root / "source/labels/00001.png").unlink(), "expected a label at"),
+        (lambda root: shutil.rmtree(root / "gta5"), "expected the root folder of a gta5"),
+        (lambda root: (root / "gta5/labels/00001.png").unlink(), "expected a label at"),
         (
-            lambda root: Image.new("L", (8, 8)).save(root / "source/labels/00001.png"),
+            lambda root: Image.new("L", (8, 8)).save(root / "gta5/labels/00001.png"),
             "expected 96x64 pixels like its image, found 8x8",
         ),
         (
-            lambda root: Image.new("L", (96, 64), 77).save(root / "source/labels/00001.png"),
+            lambda root: Image.new("L", (96, 64), 77).save(root / "gta5/labels/00001.png"),
             "expected values of the class table, found [77]",
         ),
         (
-            lambda root: (root / "source/images/00001.png").write_bytes(
-                (root / "source/images/00001.png").read_bytes()[:200]
+            lambda root: (root / "gta5/images/00001.png").write_bytes(
+                (root / "gta5/images/00001.png").read_bytes()[:200]
             ),
             "expected a readable image",
         ),

@@ -14,7 +14,7 @@ def imported_modules(script: Path) -> tuple[Path, ...]:
     Imports are absolute throughout (``from mada.distances import …``), so a walk over the syntax
     tree finds them all; nothing is executed.
     """
-    root = script.parents[len(script.parts) - script.parts.index("steps") - 2]
+    root = script.parent
     found: set[Path] = set()
     waiting = [script]
     while waiting:

@@ -32,8 +32,9 @@ def cluster(
     anchors : np.ndarray, shape (K, C·D), float32
     assignment : np.ndarray, shape (N,), int64
         The anchor nearest to each image.
-    objective : np.ndarray, shape (iterations,), float64
-        Eq. 2 after each iteration of the kept restart, in squared units of the features.
+    objective : np.ndarray, float64
+        Eq. 2 after each iteration of the kept restart, which may converge early, in squared
+        units of the features; the last value is that of the returned anchors.
 
     Raises
     ------
@@ -43,18 +44,32 @@ def cluster(
     if not 1 <= count <= len(features):
         raise ValueError(f"expected between 1 and {len(features)} anchors, found {count}")
     rows = np.ascontiguousarray(features, dtype=np.float32)
+    attempts = [_cluster_once(rows, count, seed + i, iterations) for i in range(restarts)]
+    return min(attempts, key=lambda attempt: attempt[2][-1])
+
+
+def _cluster_once(
+    rows: np.ndarray, count: int, seed: int, iterations: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     kmeans = faiss.Kmeans(
         rows.shape[1],
         count,
         niter=iterations,
-        nredo=restarts,
         seed=seed,
         min_points_per_centroid=1,
         max_points_per_centroid=len(rows),
-        gpu=faiss.get_num_gpus() > 0 if hasattr(faiss, "StandardGpuResources") else False,
+        gpu=hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0,
     )
     kmeans.train(rows)
-    _, assignment = nearest_anchor(rows, kmeans.centroids)
-    # faiss lists the iterations of all restarts up to the one it keeps, which comes last.
-    objective = np.asarray(kmeans.obj, dtype=np.float64)[-iterations:]
-    return kmeans.centroids.astype(np.float32), assignment, objective
+    anchors = kmeans.centroids.astype(np.float32)
+    # faiss tells each objective before it moves the centroids, and pushes those of empty clusters
+    # a little beside a full one: a last step of our own makes every anchor the mean of its
+    # images (Eq. 3) and the last objective its own.
+    _, assignment = nearest_anchor(rows, anchors)
+    members = np.zeros((count, len(rows)), dtype=np.float32)
+    members[assignment, np.arange(len(rows))] = 1
+    images = members.sum(axis=1, keepdims=True)
+    anchors = np.where(images > 0, members @ rows / np.maximum(images, 1), anchors)
+    distance, assignment = nearest_anchor(rows, anchors)
+    objective = np.append(np.asarray(kmeans.obj, np.float64), distance.sum(dtype=np.float64))
+    return anchors, assignment, objective

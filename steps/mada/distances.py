@@ -30,7 +30,7 @@ def nearest_anchor(
     distance : np.ndarray, shape (N,), float32
         Squared distances, in squared units of the features.
     anchor : np.ndarray, shape (N,), int64
-        Position of the nearest anchor; the first of equals.
+        Position of the nearest anchor; of several equally near to within rounding, one of them.
 
     Raises
     ------

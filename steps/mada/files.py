@@ -13,6 +13,7 @@ import pandas as pd
 
 from mada.cli import InputError
 
+TEXT_COLUMNS = ("id", "image_id", "sequence", "image", "label")
 INDEX_COLUMNS = ("id", "image", "width", "height", "sequence", "frame")
 
 
@@ -75,6 +76,8 @@ def read_npy(path: Path, columns: int | None = None) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: expected a .npy array, found {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: expected one array, found an archive of arrays")
     if array.ndim != 2 or array.dtype != np.float32:
         raise InputError(
             f"{path}: expected a float32 matrix, found {array.dtype} of shape {array.shape}"
@@ -103,7 +106,14 @@ def read_csv(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
         If the file is not a CSV or lacks one of ``columns``.
     """
     try:
-        table = pd.read_csv(path, dtype={"id": str, "image_id": str, "sequence": str})
+        header = pd.read_csv(path, nrows=0).columns
+        # Text is exactly what stands there, since an id may be called NA; numbers may be left out.
+        table = pd.read_csv(
+            path,
+            dtype={column: str for column in TEXT_COLUMNS if column in header},
+            keep_default_na=False,
+            na_values={column: [""] for column in header if column not in TEXT_COLUMNS},
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a CSV, found {error}") from error
     missing = [column for column in columns if column not in table]

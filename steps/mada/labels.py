@@ -159,6 +159,10 @@ def read_label(path: Path, table: np.ndarray) -> np.ndarray:
         If the file cannot be read, has several channels, or holds an undefined value.
     """
     values = read_pixels(path)
+    bits = _grey_bits(path)
+    if bits is not None and bits < 8:
+        # Pillow stretches these to 0 … 255, and ids would be taken for others.
+        raise InputError(f"{path}: expected 8-bit label ids, found {bits}-bit grey values")
     if values.ndim != 2 or values.dtype != np.uint8:
         raise InputError(
             f"{path}: expected 8-bit label ids in one channel, "
@@ -169,6 +173,14 @@ def read_label(path: Path, table: np.ndarray) -> np.ndarray:
         wrong = sorted(int(value) for value in np.unique(values[mapped == UNKNOWN]))
         raise InputError(f"{path}: expected values of the class table, found {wrong}")
     return mapped.astype(np.uint8)
+
+
+def _grey_bits(path: Path) -> int | None:
+    """Bits of a greyscale PNG's values, from its header; None for any other file."""
+    with open(path, "rb") as file:
+        header = file.read(26)
+    greyscale = header[12:16] == b"IHDR" and header[25] == 0
+    return header[24] if greyscale else None
 
 
 def read_pixels(path: Path) -> np.ndarray:

@@ -14,9 +14,9 @@ from mada.cli import InputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SPLITS = ("train", "tune", "val")
-# The share of each CamVid drive that trains, tunes and validates, in order of time: the first
-# 70 %, the next 15 %, the rest.
-CAMVID_SHARES = (0.70, 0.85)
+# The share of each CamVid drive that trains, rounded, and that tunes, rounded down, in order of
+# time; the rest validates.
+CAMVID_TRAIN, CAMVID_TUNE = 0.70, 0.15
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def list_camvid(root: Path, split: str) -> list[Item]:
     """CamVid as the SegNet distribution lays it out: ``train/``, ``trainannot/``, ``val/`` ….
 
     The distribution's own splits take neighbouring frames apart; here each drive is cut in
-    three stretches of time (``CAMVID_SHARES``) over all folders together.
+    three stretches of time (``CAMVID_TRAIN``, ``CAMVID_TUNE``) over all folders together.
     """
     drives: dict[str, list[Item]] = {}
     for part in ("train", "val", "test"):
@@ -97,10 +97,12 @@ def list_camvid(root: Path, split: str) -> list[Item]:
                 raise InputError(f"{image}: expected <drive>_<frame number>")
             label = root / f"{part}annot" / f"{image.stem}.png"
             drives.setdefault(drive, []).append(Item(image.stem, image, label, drive, int(digits)))
+    refuse_twins([item for items in drives.values() for item in items])
     chosen = []
     for drive in sorted(drives):
         items = sorted(drives[drive], key=lambda item: (item.frame, item.id))
-        train_end, tune_end = (int(len(items) * share) for share in CAMVID_SHARES)
+        train_end = round(len(items) * CAMVID_TRAIN)
+        tune_end = train_end + int(len(items) * CAMVID_TUNE)
         stretch = {"train": (0, train_end), "tune": (train_end, tune_end), "val": (tune_end, None)}
         chosen += items[slice(*stretch[split])]
     return chosen
@@ -128,6 +130,15 @@ LAYOUTS = {
 }
 
 
+def refuse_twins(items: list[Item]) -> None:
+    """Raise an InputError naming both images if two share an id."""
+    for before, item in pairwise(sorted(items, key=lambda item: item.id)):
+        if before.id == item.id:
+            raise InputError(
+                f"{item.image}: expected a unique id, {before.image} is {item.id!r} too"
+            )
+
+
 def list_items(layout: str, root: Path, split: str) -> list[Item]:
     """List a split of a data set, ids unique, in order of id.
 
@@ -147,9 +158,5 @@ def list_items(layout: str, root: Path, split: str) -> list[Item]:
     items = sorted(LAYOUTS[layout].list_items(root, split), key=lambda item: item.id)
     if not items:
         raise InputError(f"{root}: expected images in split {split!r}, found none")
-    for before, item in pairwise(items):
-        if before.id == item.id:
-            raise InputError(
-                f"{item.image}: expected a unique id, {before.image} is {item.id!r} too"
-            )
+    refuse_twins(items)
     return items

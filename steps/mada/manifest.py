@@ -64,7 +64,9 @@ def check_lists(
     if both:
         raise InputError(f"include: expected ids that are not excluded too, found {both[0]!r}")
     if len(set(include)) > count:
-        raise InputError(f"include: expected at most the budget of {count}, found {len(include)}")
+        raise InputError(
+            f"include: expected at most the budget of {count}, found {len(set(include))}"
+        )
     left = len(known) - len(set(exclude))
     if count > left:
         raise InputError(

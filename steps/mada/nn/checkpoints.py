@@ -36,7 +36,7 @@ def load_plain(path: Path) -> dict:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: expected a checkpoint of tensors, found {reason}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a checkpoint, found a {type(value).__name__}")
@@ -89,12 +89,18 @@ def save_network(network: nn.Module, path: Path, class_set: str, settings: dict)
     save_bytes(value, path)
 
 
-def _checked(path: Path, class_set: str) -> dict:
+def _checked(path: Path, class_set: str, *parts: str) -> dict:
+    """Load a checkpoint that must be of this format and class set and hold ``parts``."""
     value = load_plain(path)
     if value.get("format") != FORMAT:
         raise InputError(f"{path}: expected format {FORMAT}, found {value.get('format')!r}")
-    if value["class_set"] != class_set or tuple(value["classes"]) != CLASS_SETS[class_set].names:
+    missing = [part for part in ("class_set", "classes", "state_dict", *parts) if part not in value]
+    if missing:
+        raise InputError(f"{path}: expected a checkpoint with {', '.join(missing)}, found none")
+    if value["class_set"] != class_set:
         raise InputError(f"{path}: expected classes {class_set}, found {value['class_set']}")
+    if tuple(value["classes"]) != CLASS_SETS[class_set].names:
+        raise InputError(f"{path}: expected classes as in {class_set}, found {value['classes']}")
     return value
 
 
@@ -106,7 +112,7 @@ def load_network(path: Path, class_set: str) -> DeepLabV3Plus:
     InputError
         If the file is not a checkpoint of this format and class set, or a tensor does not fit.
     """
-    value = _checked(path, class_set)
+    value = _checked(path, class_set, "network")
     network = DeepLabV3Plus(NetworkDescription(**value["network"]))
     load_state(network, value["state_dict"], path)
     return network

@@ -6,6 +6,7 @@ The decoder's output is the latent representation f_E(x) that image-level featur
 averaged from; the 1x1 classifier f_C reads it (MADA, section 4.2).
 """
 
+import re
 from dataclasses import asdict, dataclass
 
 import torch
@@ -101,9 +102,7 @@ class DeepLabV3Plus(nn.Module):
 
     def __init__(self, description: NetworkDescription, weights: str | None = None):
         super().__init__()
-        if not hasattr(torchvision.models, description.backbone) or not (
-            description.backbone.startswith(("resnet", "resnext", "wide_resnet"))
-        ):
+        if not re.fullmatch(r"(resnet|resnext|wide_resnet)\d\w+", description.backbone):
             raise ValueError(
                 f"backbone: expected a torchvision ResNet, found {description.backbone!r}"
             )
@@ -140,5 +139,8 @@ class DeepLabV3Plus(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.encode(images)
         scores = self.classifier(features)
-        logits = F.interpolate(scores, size=images.shape[2:], mode="bilinear", align_corners=False)
+        # In float32 whatever the autocast: losses and probabilities are taken of these.
+        logits = F.interpolate(
+            scores.float(), size=images.shape[2:], mode="bilinear", align_corners=False
+        )
         return logits, features, scores

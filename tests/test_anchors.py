@@ -1,0 +1,172 @@
+"""K-means anchors (Eqs. 2 and 3)."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from mada.anchors import cluster
+
+
+def naive_assignment(features: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """The nearest anchor of each image, the first of equals."""
+    result = np.zeros(len(features), dtype=np.int64)
+    for n, feature in enumerate(features):
+        least = np.inf
+        for k, anchor in enumerate(anchors):
+            distance = ((feature.astype(np.float64) - anchor.astype(np.float64)) ** 2).sum()
+            if distance < least:
+                result[n], least = k, distance
+    return result
+
+
+def naive_objective(features: np.ndarray, anchors: np.ndarray) -> float:
+    """Eq. 2: the sum over clusters of the sum over their images of ||F(x) - A_k||^2."""
+    nearest = naive_assignment(features, anchors)
+    total = 0.0
+    for k, anchor in enumerate(anchors):
+        for feature in features[nearest == k]:
+            total += ((feature.astype(np.float64) - anchor.astype(np.float64)) ** 2).sum()
+    return total
+
+
+def naive_lloyd(features: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """Lloyd's iterations over all images until no image changes its cluster."""
+    anchors, before = anchors.astype(np.float64), None
+    while True:
+        nearest = naive_assignment(features, anchors)
+        if before is not None and np.array_equal(nearest, before):
+            return anchors
+        before = nearest
+        for k in range(len(anchors)):
+            members = [
+                features[n].astype(np.float64) for n in range(len(features)) if nearest[n] == k
+            ]
+            anchors[k] = sum(members) / len(members)
+
+
+def blobs(rng: np.random.Generator, count: int, images: int, width: int) -> np.ndarray:
+    centres = rng.normal(scale=20, size=(count, width))
+    features = centres[np.arange(images) % count] + rng.normal(size=(images, width))
+    return features.astype(np.float32)
+
+
+@pytest.mark.parametrize(("count", "images", "width"), [(1, 30, 5), (3, 90, 6), (5, 200, 12)])
+def test_last_objective_is_the_sum_over_images_of_the_distance_to_their_anchor(
+    rng, count, images, width
+):
+    features = blobs(rng, count, images, width)
+    anchors, _, objective = cluster(features, count, seed=0)
+    assert objective[-1] == pytest.approx(naive_objective(features, anchors), rel=1e-4)
+
+
+def test_last_objective_belongs_to_the_returned_anchors_even_before_convergence(rng):
+    features = rng.normal(size=(400, 3)).astype(np.float32)
+    anchors, _, objective = cluster(features, 8, seed=0, iterations=2, restarts=1)
+    assert objective[-1] == pytest.approx(naive_objective(features, anchors), rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_objective_tells_one_restart_and_never_rises(rng, seed):
+    features = rng.normal(size=(60, 5)).astype(np.float32)
+    _, _, objective = cluster(features, 4, seed, iterations=50, restarts=5)
+    assert 1 <= len(objective) <= 50
+    assert (np.diff(objective) <= 1e-4 * objective[0]).all(), objective
+
+
+def test_more_restarts_never_end_at_a_higher_objective(rng):
+    features = rng.normal(size=(120, 4)).astype(np.float32)
+    ends = [
+        naive_objective(features, cluster(features, 6, seed=3, restarts=restarts)[0])
+        for restarts in (1, 2, 5, 10)
+    ]
+    assert all(after <= before * (1 + 1e-6) for before, after in pairwise(ends))
+
+
+@pytest.mark.parametrize("count", [1, 4, 10])
+def test_each_anchor_is_the_mean_of_the_images_assigned_to_it(rng, count):
+    features = rng.normal(size=(150, 7)).astype(np.float32)
+    features[:, 3:5] = 0  # a category that is absent everywhere
+    anchors, assignment, _ = cluster(features, count, seed=0)
+    assert anchors.shape == (count, 7)
+    assert anchors.dtype == np.float32
+    for k in range(count):
+        members = features[assignment == k].astype(np.float64)
+        assert len(members) > 0
+        np.testing.assert_allclose(anchors[k], members.sum(axis=0) / len(members), atol=1e-5)
+
+
+def test_anchors_are_means_of_their_images_when_fewer_images_differ_than_anchors():
+    features = np.repeat(np.float32([[1, 2], [5, 6]]), [6, 4], axis=0)
+    anchors, assignment, _ = cluster(features, 3, seed=0)
+    for k in np.unique(assignment):
+        expected = features[assignment == k].mean(axis=0)
+        np.testing.assert_allclose(anchors[k], expected, atol=1e-6)
+
+
+def test_each_image_is_assigned_to_its_nearest_anchor(rng):
+    features = rng.normal(size=(150, 7)).astype(np.float32)
+    anchors, assignment, _ = cluster(features, 5, seed=0)
+    assert np.array_equal(assignment, naive_assignment(features, anchors))
+
+
+def test_every_image_counts_however_many_there_are_per_anchor(rng):
+    # Far more than the 256 images per anchor that faiss samples by default.
+    features = rng.normal(size=(2000, 3)).astype(np.float32)
+    anchors, _, _ = cluster(features, 2, seed=0)
+    np.testing.assert_allclose(anchors, naive_lloyd(features, anchors), atol=1e-5)
+
+
+def test_a_single_anchor_is_the_mean_of_all_images(rng):
+    features = rng.exponential(size=(2000, 4)).astype(np.float32)
+    anchors, assignment, _ = cluster(features, 1, seed=0)
+    np.testing.assert_allclose(anchors[0], features.astype(np.float64).mean(axis=0), rtol=1e-5)
+    assert not assignment.any()
+
+
+def test_clearly_separate_modes_each_get_their_anchor(rng):
+    centres = np.float32([[0, 0, 0], [50, 0, 0], [0, 50, 0]])
+    member = rng.integers(0, 3, size=300)
+    features = (centres[member] + rng.normal(size=(300, 3))).astype(np.float32)
+    anchors, assignment, _ = cluster(features, 3, seed=0)
+    for mode in range(3):
+        found = np.unique(assignment[member == mode])
+        assert len(found) == 1
+        expected = features[member == mode].mean(axis=0)
+        np.testing.assert_allclose(anchors[found[0]], expected, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_bytes(rng):
+    features = rng.normal(size=(300, 9)).astype(np.float32)
+    first, again = cluster(features, 6, seed=5), cluster(features, 6, seed=5)
+    for one, other in zip(first, again, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_the_seed_chooses_the_first_centroids(rng):
+    features = rng.normal(size=(300, 9)).astype(np.float32)
+    anchors = [cluster(features, 6, seed, iterations=1, restarts=1)[0] for seed in (1, 2)]
+    assert not np.array_equal(*anchors)
+
+
+def test_as_many_anchors_as_images_puts_one_on_each(rng):
+    features = rng.normal(size=(6, 4)).astype(np.float32)
+    anchors, assignment, objective = cluster(features, 6, seed=0)
+    assert sorted(assignment.tolist()) == list(range(6))
+    np.testing.assert_allclose(anchors[assignment], features, atol=1e-6)
+    assert objective[-1] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_more_anchors_than_images_or_none_at_all_are_refused(rng, count):
+    features = rng.normal(size=(6, 4)).astype(np.float32)
+    with pytest.raises(ValueError, match=rf"between 1 and 6 anchors, found {count}"):
+        cluster(features, count, seed=0)
+
+
+def test_features_are_left_as_they_were_and_may_be_read_only(rng):
+    features = rng.normal(size=(50, 4)).astype(np.float32)
+    copy = features.copy()
+    features.setflags(write=False)
+    cluster(features, 3, seed=0)
+    assert np.array_equal(features, copy)

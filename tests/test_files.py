@@ -1,0 +1,193 @@
+"""Files appear whole or not at all, and what does not hold what it should is refused."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mada.cli import InputError
+from mada.files import (
+    atomic_directory,
+    atomic_path,
+    read_csv,
+    read_index,
+    read_json,
+    read_npy,
+    sha256,
+    write_csv,
+    write_json,
+    write_npy,
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_file_takes_its_name_when_the_block_ends(tmp_path):
+    with atomic_path(tmp_path / "new" / "a.txt") as partial:
+        partial.write_text("whole")
+        assert not (tmp_path / "new" / "a.txt").exists()
+    assert contents(tmp_path) == {"new/a.txt": b"whole"}
+
+
+@pytest.mark.parametrize("before", [{}, {"a.txt": b"old"}])
+def test_failure_leaves_the_old_file_and_no_partial_one(tmp_path, before):
+    for name, data in before.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert contents(tmp_path) == before
+
+
+def test_directory_is_replaced_as_a_whole(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "stale.txt").write_text("old")
+    with atomic_directory(tmp_path / "d") as partial:
+        (partial / "fresh.txt").write_text("new")
+        assert contents(tmp_path / "d") == {"stale.txt": b"old"}
+    assert contents(tmp_path) == {"d/fresh.txt": b"new"}
+
+
+def test_failure_leaves_the_old_directory_and_no_partial_one(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "stale.txt").write_text("old")
+    with pytest.raises(RuntimeError), atomic_directory(tmp_path / "d") as partial:
+        (partial / "fresh.txt").write_text("new")
+        raise RuntimeError
+    assert contents(tmp_path) == {"d/stale.txt": b"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_array_that_cannot_be_written_leaves_no_trace(tmp_path):
+    write_npy(tmp_path / "a.npy", np.float32([[1, 2]]))
+    before = contents(tmp_path)
+
+    class Unwritable:
+        def __array__(self, *_args, **_kwargs):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_npy(tmp_path / "a.npy", Unwritable())
+    assert contents(tmp_path) == before
+
+
+def test_matrix_round_trip(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    write_npy(tmp_path / "a.npy", matrix)
+    assert np.array_equal(read_npy(tmp_path / "a.npy", columns=3), matrix)
+
+
+def test_value_that_is_not_finite_is_named_by_its_row(tmp_path):
+    matrix = np.zeros((5000, 2), np.float32)
+    for row, value in ((4998, np.nan), (4999, np.inf)):
+        matrix[row, 1] = value
+    write_npy(tmp_path / "a.npy", matrix)
+    with pytest.raises(InputError, match=r"a\.npy: row 4998: expected finite"):
+        read_npy(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((4, 3), np.float64), "float32 matrix, found float64"),
+        (np.zeros((4, 3), np.int32), "float32 matrix, found int32"),
+        (np.zeros(12, np.float32), r"float32 matrix, found float32 of shape \(12,\)"),
+        (np.zeros((4, 2), np.float32), "rows of 3 values, found 2"),
+        (np.array([[None, 1, "a"]], dtype=object), r"a\.npy: expected"),
+    ],
+    ids=["float64", "int32", "one axis", "width", "objects"],
+)
+def test_other_array_is_refused(tmp_path, array, reason):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=reason):
+        read_npy(tmp_path / "a.npy", columns=3)
+
+
+def test_array_cut_off_anywhere_is_refused(tmp_path):
+    write_npy(tmp_path / "a.npy", np.ones((20, 3), np.float32))
+    whole = (tmp_path / "a.npy").read_bytes()
+    for length in (0, 5, 11, 100, 128, 129, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "a.npy").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"a\.npy: expected"):
+            read_npy(tmp_path / "a.npy")
+
+
+class _Code:
+    """Pickles as a call that makes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_pickled_code_is_refused_and_does_not_run(tmp_path):
+    (tmp_path / "a.npy").write_bytes(pickle.dumps(_Code(tmp_path / "ran")))
+    with pytest.raises(InputError, match=r"a\.npy: expected"):
+        read_npy(tmp_path / "a.npy")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_archive_of_arrays_is_refused(tmp_path):
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.savez(file, np.zeros((4, 3), np.float32))
+    with pytest.raises(InputError, match=r"a\.npy: expected"):
+        read_npy(tmp_path / "a.npy")
+
+
+def test_ids_stay_text_whatever_they_look_like(tmp_path):
+    table = pd.DataFrame({"id": ["007", "1e3", "NA"], "value": [1, 2, 3]})
+    write_csv(tmp_path / "a.csv", table)
+    assert read_csv(tmp_path / "a.csv", ("id", "value"))["id"].tolist() == ["007", "1e3", "NA"]
+
+
+def test_missing_column_is_named(tmp_path):
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"id": ["a"]}))
+    with pytest.raises(InputError, match=r"a\.csv: .*missing \['rank'\]"):
+        read_csv(tmp_path / "a.csv", ("id", "rank"))
+
+
+def test_empty_file_is_no_csv(tmp_path):
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(InputError, match=r"a\.csv: expected a CSV"):
+        read_csv(tmp_path / "a.csv")
+
+
+INDEX = pd.DataFrame(
+    {"id": ["a", "b"], "image": ["a.png", "b.png"], "width": 4, "height": 3, "sequence": "s"}
+).assign(frame=0)
+
+
+def test_index_needs_images_unique_ids_and_labels_where_asked_for(tmp_path):
+    write_csv(tmp_path / "good.csv", INDEX)
+    assert read_index(tmp_path / "good.csv")["id"].tolist() == ["a", "b"]
+    with pytest.raises(InputError, match=r"good\.csv: .*missing \['label'\]"):
+        read_index(tmp_path / "good.csv", labels=True)
+    write_csv(tmp_path / "empty.csv", INDEX[:0])
+    with pytest.raises(InputError, match=r"empty\.csv: .*found an empty index"):
+        read_index(tmp_path / "empty.csv")
+    write_csv(tmp_path / "twice.csv", pd.concat([INDEX, INDEX[1:]]))
+    with pytest.raises(InputError, match=r"twice\.csv: .*found 'b' twice"):
+        read_index(tmp_path / "twice.csv")
+
+
+def test_json_round_trip_does_not_depend_on_the_order_of_keys(tmp_path):
+    write_json(tmp_path / "a.json", {"b": [1, None], "a": 0.5})
+    write_json(tmp_path / "b.json", {"a": 0.5, "b": [1, None]})
+    assert read_json(tmp_path / "a.json") == {"a": 0.5, "b": [1, None]}
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    (tmp_path / "a.json").write_text('{"a": ')
+    with pytest.raises(InputError, match=r"a\.json: expected JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_checksum_is_sha256_of_the_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()

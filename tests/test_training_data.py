@@ -1,0 +1,158 @@
+"""Training crops are pure functions of their position, and stay in register with their labels."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from mada.labels import VOID, train_id_table
+from mada.nn.datasets import TrainingCrops, WholeImages
+from mada.nn.transforms import CropSettings, random_crop
+from tiny import index_of, make_tiny
+
+CROP = CropSettings(width=48, height=32, resize_min=0.5, resize_max=1.5, flip=True)
+TABLE = train_id_table("gta5-ids", "cityscapes19")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> pd.DataFrame:
+    source, _ = make_tiny(tmp_path_factory.mktemp("tiny"), source=5, train=0, tune=0, val=0)
+    return index_of("gta5", source, labels=True)
+
+
+def crops(index, seed=0, stream=0) -> TrainingCrops:
+    return TrainingCrops(index, TABLE, None, CROP, seed, stream)
+
+
+def equal(batches, others) -> bool:
+    pairs = [*zip(batches, others, strict=True)]
+    return all(torch.equal(a, b) for pair in pairs for a, b in zip(*pair, strict=True))
+
+
+def test_batches_do_not_depend_on_the_number_of_loader_workers(index):
+    alone = list(crops(index).batches(3, 0, 4, workers=0))
+    assert [tuple(x.shape) for x, _ in alone] == [(3, 3, 32, 48)] * 4
+    assert [tuple(y.shape) for _, y in alone] == [(3, 32, 48)] * 4
+    assert equal(alone, list(crops(index).batches(3, 0, 4, workers=2)))
+
+
+def test_training_resumed_anywhere_sees_the_same_batches(index):
+    whole = list(crops(index).batches(2, 0, 6, workers=0))
+    for start in (1, 4):
+        assert equal(whole[start:], list(crops(index).batches(2, start, 6, workers=0)))
+
+
+def test_positions_read_in_any_order_give_the_same_crops(index):
+    forwards = [crops(index)[position] for position in range(8)]
+    data = crops(index)
+    backwards = [data[position] for position in reversed(range(8))]
+    assert equal(forwards, backwards[::-1])
+
+
+def test_seeds_and_streams_give_crops_of_their_own(index):
+    usual = crops(index)[0][0]
+    assert not torch.equal(usual, crops(index, seed=1)[0][0])
+    assert not torch.equal(usual, crops(index, stream=1)[0][0])
+
+
+def plain_images(folder: Path, sizes: list[tuple[int, int]]) -> pd.DataFrame:
+    """Images of one colour each, told apart by their red value: 10, 20, 30 …"""
+    rows = []
+    for number, (width, height) in enumerate(sizes, start=1):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (width, height), (10 * number, 0, 0)).save(path)
+        rows.append({"id": str(number), "image": str(path), "width": width, "height": height})
+    return pd.DataFrame(rows)
+
+
+def test_every_pass_takes_each_image_once_in_an_order_of_its_own(tmp_path):
+    data = TrainingCrops(plain_images(tmp_path, [(60, 60)] * 7), None, None, CROP, 0, 0)
+    orders = []
+    for turn in range(3):
+        crops_of_turn = [data[turn * 7 + place][0] for place in range(7)]
+        orders.append([int(pixels[0].max()) for pixels in crops_of_turn])
+        assert sorted(orders[-1]) == [10, 20, 30, 40, 50, 60, 70]
+    assert len(set(map(tuple, orders))) == 3
+
+
+def test_images_without_labels_are_void_everywhere(tmp_path):
+    data = TrainingCrops(plain_images(tmp_path, [(60, 60)]), None, None, CROP, 0, 0)
+    assert data[0][1].unique().tolist() == [VOID]
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize("resize", [None, (120, 50)], ids=["own size", "working size"])
+def test_image_and_label_stay_in_register(axis, resize):
+    y, x = np.mgrid[:70, :100].astype(np.uint8)
+    place = x if axis == "x" else y  # both the image and the label tell where a pixel came from
+    image = Image.fromarray(np.stack([place] * 3, axis=2))
+    directions = set()
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        pixels, label = random_crop(image, place, resize, CROP, rng)
+        inside = label != VOID
+        difference = pixels[..., 0].astype(int) - label
+        assert np.abs(difference[inside]).max() <= 1  # bilinear against nearest
+        assert (pixels[..., 0] == pixels[..., 2]).all()
+        row = label[0][inside[0]].astype(int)
+        directions.add(int(np.sign(row[-1] - row[0])))
+    # Mirroring turns columns around, never rows.
+    assert directions == ({-1, 1} if axis == "x" else {0})
+
+
+def test_nothing_is_mirrored_unless_asked_for():
+    place = np.tile(np.arange(100, dtype=np.uint8), (70, 1))
+    image = Image.fromarray(np.stack([place] * 3, axis=2))
+    straight = CropSettings(48, 32, 1.0, 1.0, flip=False)
+    for seed in range(20):
+        _, label = random_crop(image, place, None, straight, np.random.default_rng(seed))
+        assert (np.diff(label[0].astype(int)) == 1).all()
+
+
+def test_resize_ratio_stays_within_its_range():
+    place = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
+    image = Image.fromarray(np.stack([place] * 3, axis=2))
+    steps = []
+    for seed in range(40):
+        _, label = random_crop(image, place, None, CROP, np.random.default_rng(seed))
+        steps.append(abs(int(label[0, -1]) - int(label[0, 0])) / 47)  # source pixels per pixel
+    assert 1 / 1.5 - 0.03 <= min(steps) < 0.8
+    assert 1.4 < max(steps) <= 2 + 0.03
+
+
+def test_small_image_is_padded_with_void():
+    image = Image.new("RGB", (30, 20), (9, 8, 7))
+    label = np.full((20, 30), 5, np.uint8)
+    straight = CropSettings(48, 32, 1.0, 1.0, flip=False)
+    pixels, labels = random_crop(image, label, None, straight, np.random.default_rng(0))
+    assert pixels.shape == (32, 48, 3) and labels.shape == (32, 48)
+    assert (labels[:20, :30] == 5).all() and (pixels[:20, :30] == (9, 8, 7)).all()
+    padding = np.ones((32, 48), bool)
+    padding[:20, :30] = False
+    assert (labels[padding] == VOID).all() and (pixels[padding] == 0).all()
+
+
+def test_whole_images_come_in_order_in_batches_of_one_size(tmp_path):
+    sizes = [(40, 30), (40, 30), (40, 30), (30, 40), (40, 30)]
+    data = WholeImages(plain_images(tmp_path, sizes), None, None)
+    rows, loader = data.batches(2, workers=0)
+    assert rows == [[0, 1], [2], [3], [4]]
+    batches = [pixels for pixels, _ in loader]
+    assert [tuple(p.shape) for p in batches] == [
+        (2, 3, 30, 40),
+        (1, 3, 30, 40),
+        (1, 3, 40, 30),
+        (1, 3, 30, 40),
+    ]
+    colours = [int(value) for pixels in batches for value in pixels[:, 0, 0, 0]]
+    assert colours == [10, 20, 30, 40, 50]
+
+
+def test_whole_images_are_resized_and_their_labels_are_not(index):
+    pixels, label = WholeImages(index, TABLE, (48, 32))[1]
+    assert tuple(pixels.shape) == (3, 32, 48)
+    stored = np.asarray(Image.open(index.loc[1, "label"]))
+    assert label.numpy().tolist() == TABLE[stored].astype(np.uint8).tolist()

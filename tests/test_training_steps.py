@@ -1,0 +1,204 @@
+"""Training as a program: killed and resumed to the same bytes, locked, and the ablation ladder."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import adapt
+from mada.cli import InputError
+from mada.labels import label_image, train_id_table
+from mada.nn.checkpoints import load_discriminator, load_network
+from mada.nn.training import ResumeState
+from tiny import command, error_lines, index_of, make_tiny, run_step
+
+CLASSES, CHANNELS, ITERATIONS = "cityscapes19", 8, 6
+COMMON = (
+    *("--classes", CLASSES, "--batch-size", 2, "--seed", 0, "--learning-rate", 0.01),
+    *("--crop", "64x32", "--source-encoding", "gta5-ids", "--device", "cpu"),
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> SimpleNamespace:
+    """Indexes of the tiny set, annotations of three target images, pseudo labels of the rest."""
+    root = tmp_path_factory.mktemp("tiny")
+    gta5, cityscapes = make_tiny(root)
+    index_of("gta5", gta5, labels=True).to_csv(root / "source.csv", index=False)
+    index_of("cityscapes", cityscapes).to_csv(root / "target.csv", index=False)
+    table = train_id_table("cityscapes-ids", CLASSES)
+    target = index_of("cityscapes", cityscapes, labels=True)
+    for row in target.itertuples():
+        train_ids = table[np.asarray(Image.open(row.label))].astype(np.uint8)
+        target.loc[row.Index, "label"] = str(root / f"{row.id}.png")
+        label_image(train_ids, CLASSES).save(root / f"{row.id}.png")
+    target[:3].to_csv(root / "active.csv", index=False)
+    target[3:].to_csv(root / "pseudo.csv", index=False)
+    rng = np.random.default_rng(0)
+    anchors = rng.uniform(0, 1, (2, 19 * CHANNELS)).astype(np.float32)
+    np.save(root / "anchors.npy", anchors)
+    return SimpleNamespace(
+        source=root / "source.csv",
+        target=root / "target.csv",
+        active=root / "active.csv",
+        pseudo=root / "pseudo.csv",
+        anchors=root / "anchors.npy",
+    )
+
+
+def warmup_arguments(data: SimpleNamespace, folder: Path, *more: object) -> tuple:
+    return (
+        *("warmup", *COMMON, "--source", data.source, "--target", data.target),
+        *("--iterations", ITERATIONS, "--backbone", "resnet18", "--feature-channels", CHANNELS),
+        *("--output-stride", 32, "--output", folder / "model.pt"),
+        *("--discriminator-output", folder / "discriminator.pt"),
+        *("--history", folder / "history.csv", *more),
+    )
+
+
+OUTPUTS = {"model.pt", "discriminator.pt", "history.csv"}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    result = run_step(*warmup_arguments(data, folder))
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_warmup_writes_both_networks_and_a_line_per_iteration(uninterrupted):
+    assert names(uninterrupted) == OUTPUTS  # and no resume state
+    assert (
+        load_network(uninterrupted / "model.pt", CLASSES).description.feature_channels == CHANNELS
+    )
+    load_discriminator(uninterrupted / "discriminator.pt", CLASSES)
+    history = pd.read_csv(uninterrupted / "history.csv")
+    assert list(history) == ["iteration", "segmentation", "adversarial", "discriminator"]
+    assert history["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.isfinite(history.to_numpy()).all()
+
+
+def stopped_after_a_save(arguments: tuple, folder: Path) -> subprocess.Popen:
+    """Start a training and freeze it as soon as it has saved a resume state."""
+    process = subprocess.Popen(
+        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".resume-*/*/state.pt")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGSTOP)
+    return process
+
+
+def test_killed_training_goes_on_to_the_same_bytes(data, uninterrupted, tmp_path):
+    arguments = warmup_arguments(data, tmp_path, "--save-every", 2)
+    process = stopped_after_a_save(arguments, tmp_path)
+    try:
+        # A second training of the same output must not write over the first one's state.
+        (line,) = error_lines(run_step(*arguments))
+        assert "another process is training" in line and str(tmp_path / "model.pt") in line
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert names(tmp_path) == {".resume-model"}  # no declared output
+
+    result = run_step(*arguments, "--loader-workers", 2)
+    assert result.returncode == 0, result.stderr
+    assert "going on from iteration" in result.stderr
+    assert names(tmp_path) == OUTPUTS
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+
+
+@pytest.fixture
+def torch_settings():
+    """Put back what a training sets for its whole process."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(strict)
+
+
+def adapt_arguments(data, uninterrupted, folder: Path, variant: str, *more: object) -> tuple:
+    return (
+        *("adapt", *COMMON, "--source", data.source, "--target", data.active),
+        *("--model", uninterrupted / "model.pt", "--variant", variant, "--iterations", 3),
+        *("--output", folder / "model.pt", "--history", folder / "history.csv"),
+        *("--save-every", 1, *more),
+    )
+
+
+def with_anchors(data: SimpleNamespace) -> tuple:
+    return ("--pseudo-labels", data.pseudo, "--anchors", data.anchors)
+
+
+def adapt_here(arguments: tuple) -> None:
+    """Run the step in this process, where it can be watched."""
+    adapt.main(adapt.parser().parse_args([str(word) for word in arguments[1:]]))
+
+
+def test_full_adaptation_trains_with_every_loss(data, uninterrupted, tmp_path):
+    result = run_step(*adapt_arguments(data, uninterrupted, tmp_path, "M4", *with_anchors(data)))
+    assert result.returncode == 0, result.stderr
+    assert names(tmp_path) == {"model.pt", "history.csv"}
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert list(history) == ["iteration", "source", "active", "alignment", "pseudo"]
+    assert np.isfinite(history.to_numpy()).all() and (history.to_numpy() > 0).all()
+    before = load_network(uninterrupted / "model.pt", CLASSES).state_dict()
+    after = load_network(tmp_path / "model.pt", CLASSES).state_dict()
+    assert not torch.equal(before["classifier.weight"], after["classifier.weight"])
+
+
+@pytest.mark.parametrize(("variant", "moving"), [("M2", False), ("M3", True)])
+def test_anchors_stay_in_m2_and_move_in_m3(
+    data, uninterrupted, tmp_path, monkeypatch, torch_settings, variant, moving
+):
+    kept = []
+    monkeypatch.setattr(
+        ResumeState,
+        "save",
+        lambda self, value: kept.append(value["state"]["anchors"]["values"].clone().numpy()),
+    )
+    more = (*with_anchors(data), "--ema-decay", 0.5)
+    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, variant, *more))
+    given = np.load(data.anchors)
+    assert len(kept) == 2  # after the first and the second of three iterations
+    moved = [not np.array_equal(values, given) for values in kept]
+    assert moved == [moving, moving]
+    assert np.array_equal(kept[0], kept[1]) != moving
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert list(history) == ["iteration", "source", "active", "alignment"]
+
+
+def test_control_trains_on_labels_alone(data, uninterrupted, tmp_path, torch_settings):
+    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+"))
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert list(history) == ["iteration", "source", "active"]
+    assert names(tmp_path) == {"model.pt", "history.csv"}
+
+
+def test_variant_that_aligns_needs_anchors(data, uninterrupted, tmp_path, torch_settings):
+    with pytest.raises(InputError, match="M3: expected --pseudo-labels and --anchors"):
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M3"))
+
+
+def test_anchors_of_another_network_are_refused(data, uninterrupted, tmp_path, torch_settings):
+    np.save(tmp_path / "wide.npy", np.zeros((2, 19 * 16), np.float32))
+    more = ("--pseudo-labels", data.pseudo, "--anchors", tmp_path / "wide.npy")
+    with pytest.raises(InputError, match=r"wide\.npy: expected rows of 152 values, found 304"):
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M3", *more))

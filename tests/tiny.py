@@ -1,0 +1,97 @@
+"""A tiny two-domain data set of random blobs, and the ways in which tests run steps on it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cityscapesscripts.helpers.labels import labels as CITYSCAPES_LABELS
+from PIL import Image
+
+from mada.layouts import list_items
+
+STEPS = Path(__file__).parents[1] / "steps"
+_COLOURS = {label.id: label.color for label in CITYSCAPES_LABELS if label.id >= 0}
+_CLASSES = [label.id for label in CITYSCAPES_LABELS if label.id >= 0 and not label.ignoreInEval]
+_IDS = np.array([*_CLASSES, 0, 4])  # and two that do not train: unlabelled, static
+_BLOBS = 18  # so that each image lacks two or three of the ids, and a few images hold them all
+
+
+def make_tiny(
+    root: Path,
+    size: tuple[int, int] = (96, 64),
+    source: int = 12,
+    train: int = 12,
+    tune: int = 4,
+    val: int = 4,
+    seed: int = 0,
+) -> tuple[Path, Path]:
+    """Write a source in GTA5's layout and a target in Cityscapes'; return their roots.
+
+    Parameters
+    ----------
+    root : Path
+        Folder to fill.
+    size : (width, height)
+        Of every image, in pixels.
+    source, train, tune, val : int
+        Number of source images and of target images in each split.
+    """
+    gta5, cityscapes = root / "gta5", root / "cityscapes"
+    rng = np.random.default_rng(seed)
+    for number in range(source):
+        name = f"{number + 1:05d}.png"
+        _write(rng, size, 1.0, gta5 / "images" / name, gta5 / "labels" / name)
+    for split, count in (("train", train), ("tune", tune), ("val", val)):
+        for number in range(count):
+            city = ("northtown", "southtown")[number % 2]
+            name = f"{city}_{number:06d}_000019"
+            image = cityscapes / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png"
+            label = cityscapes / "gtFine" / split / city / f"{name}_gtFine_labelIds.png"
+            _write(rng, size, 0.6, image, label)  # the target is darker
+    return gta5, cityscapes
+
+
+def _write(rng: np.random.Generator, size: tuple[int, int], light: float, image: Path, label: Path):
+    """Write one image whose blobs have their classes' colours, and its label ids."""
+    width, height = size
+    ids = rng.permutation(_IDS)[:_BLOBS]
+    centres = rng.uniform(0, (width, height), (_BLOBS, 2))
+    y, x = np.mgrid[:height, :width]
+    closest = np.hypot(x[..., None] - centres[:, 0], y[..., None] - centres[:, 1]).argmin(axis=2)
+    colours = np.array([_COLOURS[int(value)] for value in ids])[closest]
+    pixels = colours * light + rng.normal(0, 8, (height, width, 3))
+    for path, values in ((image, pixels.clip(0, 255)), (label, ids[closest])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values.astype(np.uint8)).save(path)
+
+
+def index_of(layout: str, root: Path, split: str = "train", labels: bool = False) -> pd.DataFrame:
+    """Return what ``index_dataset`` writes for a split, without checking any file."""
+    rows = []
+    for item in list_items(layout, root, split):
+        with Image.open(item.image) as image:
+            width, height = image.size
+        row = {"id": item.id, "image": str(item.image)}
+        row |= {"label": str(item.label)} if labels else {}
+        row |= {"width": width, "height": height, "sequence": item.sequence, "frame": item.frame}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def command(step: str, *arguments: object) -> list[str]:
+    """Command line of a step."""
+    return [sys.executable, str(STEPS / f"{step}.py"), *map(str, arguments)]
+
+
+def run_step(step: str, *arguments: object) -> subprocess.CompletedProcess:
+    """Run a step as a program of its own and wait for its end."""
+    return subprocess.run(command(step, *arguments), check=False, capture_output=True, text=True)
+
+
+def error_lines(result: subprocess.CompletedProcess) -> list[str]:
+    """Return the lines by which a step refused its input, having checked that it did refuse."""
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr, result.stderr
+    return [line for line in result.stderr.splitlines() if line.startswith("error: ")]
