@@ -28,6 +28,8 @@ def main(args: argparse.Namespace) -> None:
     network = device.place(load_network(args.model, args.classes))
     classes = len(CLASS_SETS[args.classes])
     total = np.zeros((classes, classes), dtype=np.int64)
+    # Evenly spread over the index, whose neighbours are often of one drive.
+    shown = set(np.linspace(0, len(ids) - 1, args.panel_count).round().astype(int).tolist())
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(atomic_directory(args.panels)) if args.panels else None
         for row, p, truth in predictions(
@@ -35,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
         ):
             predicted = p.argmax(dim=0).to(torch.uint8).cpu().numpy()
             total += confusion_matrix(truth.numpy(), predicted, classes)
-            if folder and row < args.panel_count:
+            if folder and row in shown:
                 path = folder / f"{ids[row]}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 label_image(predicted, args.classes).save(path)

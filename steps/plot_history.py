@@ -20,7 +20,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from mada.cli import InputError, refuse, run_step
+from mada.cli import InputError, StepParser, refuse, run_step
 from mada.files import atomic_path, read_csv
 
 SMOOTHED_SHARE = 0.02  # of a training's iterations
@@ -37,6 +37,7 @@ STYLE = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
+    "axes.spines.right": False,
     "axes.linewidth": 0.7,
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
@@ -193,9 +194,7 @@ def draw(histories: dict[str, pd.DataFrame], path: Path) -> None:
                 label="mIoU on the tuning split",
             )
         )
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns + 1)
-    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns))
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=150, format="png", metadata={"Software": None})
     plt.close(figure)
@@ -215,10 +214,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {', '.join(histories)}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument(
         "--history",
         required=True,

@@ -17,10 +17,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from PIL import Image
 
-from mada.cli import InputError, existing_file, positive_int, refuse, run_step
+from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.files import atomic_path, read_index, read_json
 from mada.labels import CLASS_SETS, ENCODINGS, label_image, read_label, train_id_table
 
@@ -33,9 +34,10 @@ SMALL, PLAIN = 6.5, 9  # points
 GREY = "#555555"
 
 
-def text_width(text: str, points: float) -> int:
-    """Width of a text in pixels."""
-    return int(np.ceil(TextPath((0, 0), text, size=points).get_extents().width * DPI / 72))
+def text_width(text: str, points: float, weight: str = "normal") -> int:
+    """Width of a text in pixels, rounded up generously: hinting widens small letters."""
+    path = TextPath((0, 0), text, size=points, prop=FontProperties(weight=weight))
+    return int(np.ceil(1.05 * path.get_extents().width * DPI / 72))
 
 
 def id_lines(image_id: str) -> str:
@@ -83,7 +85,7 @@ def shown_rows(index: pd.DataFrame, folders: dict[str, Path], rows: int) -> pd.D
 
 def read_miou(path: Path) -> float:
     scores = read_json(path)
-    if not isinstance(scores, dict) or not isinstance(scores.get("miou"), float):
+    if not isinstance(scores, dict) or not isinstance(scores.get("miou"), int | float):
         raise InputError(f"{path}: expected an evaluation with a miou, found none")
     return scores["miou"]
 
@@ -101,10 +103,10 @@ def read_row(row, folders: dict[str, Path], encoding: str, classes: str) -> list
             image = stored.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{row.image}: expected a readable image, found {error}") from error
-    paths = {Path(row.label): encoding}
-    paths |= {folder / f"{row.id}.png": "train-ids" for folder in folders.values()}
+    paths = [(Path(row.label), encoding)]
+    paths += [(folder / f"{row.id}.png", "train-ids") for folder in folders.values()]
     tiles = [image]
-    for path, values in paths.items():
+    for path, values in paths:
         label = read_label(path, train_id_table(values, classes))
         if label.shape != image.size[::-1]:
             raise InputError(
@@ -143,7 +145,7 @@ def draw(
 
     entries = [*zip(CLASS_SETS[classes].names, CLASS_SETS[classes].colours, strict=True)]
     entries.append(("void", (0, 0, 0)))
-    entry_width = SWATCH + GAP + max(text_width(name, SMALL) for name, _ in entries) + 2 * GAP
+    entry_width = SWATCH + GAP + max(text_width(name, SMALL) for name, _ in entries) + 3 * GAP
     most = max(1, content // entry_width)
     legend_rows = -(-len(entries) // most)
     per_row = -(-len(entries) // legend_rows)
@@ -160,7 +162,8 @@ def draw(
         x = left + column * (width + GAP)
         baseline = MARGIN + HEADER - 10
         write(x, baseline, name, fontsize=PLAIN, weight="bold")
-        write(x + width, baseline, score, fontsize=SMALL + 1, ha="right", color=GREY)
+        after = x + text_width(name, PLAIN, "bold") + 12
+        write(after, baseline, score, fontsize=SMALL + 0.5, color=GREY)
     y = MARGIN + HEADER
     for name, row in zip(names, tiles, strict=True):
         tall = row[0].shape[0]
@@ -211,10 +214,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(rows)} images, predictions of {', '.join(folders)}")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--images", required=True, type=existing_file, help="index with labels")
     parser.add_argument("--encoding", required=True, choices=ENCODINGS)
     parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))

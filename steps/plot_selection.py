@@ -13,10 +13,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from PIL import Image
 
-from mada.cli import InputError, existing_file, positive_int, refuse, run_step
+from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.files import atomic_path, read_csv
 
 DPI = 150
@@ -29,9 +30,10 @@ GREY = "#555555"
 FEWEST, MOST = 4, 8  # columns, where there are enough images
 
 
-def text_width(text: str, points: float) -> float:
-    """Width of a text in pixels."""
-    return TextPath((0, 0), text, size=points).get_extents().width * DPI / 72
+def text_width(text: str, points: float, weight: str = "normal") -> float:
+    """Width of a text in pixels, rounded up generously: hinting widens small letters."""
+    path = TextPath((0, 0), text, size=points, prop=FontProperties(weight=weight))
+    return 1.05 * path.get_extents().width * DPI / 72
 
 
 def shortened(text: str, points: float, pixels: float) -> str:
@@ -50,8 +52,10 @@ def three_digits(value: float) -> str:
     if size == 0:
         return "0"
     if not 1e-3 <= size < 1e5:
-        return f"{value:.2e}"
-    return f"{value:.{max(0, 2 - int(np.floor(np.log10(size))))}f}"
+        text = f"{value:.2e}"
+    else:
+        text = f"{value:.{max(0, 2 - int(np.floor(np.log10(size))))}f}"
+    return text.replace("-", "−")
 
 
 def columns_for(count: int) -> int:
@@ -111,7 +115,7 @@ def draw(
     cell = (tall + CAPTION + GAP, THUMBNAIL + GAP)
     height = 2 * MARGIN + HEADER + -(-len(samples) // columns) * cell[0] - GAP
     title, subtitle = headings
-    needed = max(text_width(title, LARGE) * 1.15, text_width(subtitle, PLAIN) * 1.05)
+    needed = max(text_width(title, LARGE, "bold"), text_width(subtitle, PLAIN)) + GAP
     width = 2 * MARGIN + max(columns * cell[1] - GAP, int(needed))
     sheet = np.full((height, width, 3), 255, dtype=np.uint8)
     figure = plt.figure(figsize=(width / DPI, height / DPI), dpi=DPI)
@@ -128,7 +132,7 @@ def draw(
         first, second = y + len(image) + 17, y + len(image) + 35
         rank = f"{row.rank:.0f}"
         write(x, first, rank, fontsize=PLAIN, weight="bold")
-        after = x + 1.15 * text_width(rank, PLAIN) + 10
+        after = x + text_width(rank, PLAIN, "bold") + 10
         write(after, first, three_digits(row.score), fontsize=PLAIN)
         if pd.notna(row.anchor):
             right = x + THUMBNAIL
@@ -163,10 +167,8 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(shown)} of {len(manifest)} active samples")
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
     parser.add_argument("--manifest", required=True, type=existing_file)
     parser.add_argument("--title", default="Active samples", help="strategy and budget, say")
     parser.add_argument("--limit", type=positive_int, default=40, help="images to show at most")

@@ -57,6 +57,7 @@ def data(tmp_path_factory) -> SimpleNamespace:
 def warmup_arguments(data: SimpleNamespace, folder: Path, *more: object) -> tuple:
     return (
         *("warmup", *COMMON, "--source", data.source, "--target", data.target),
+        *("--statistics", data.target),
         *("--iterations", ITERATIONS, "--backbone", "resnet18", "--feature-channels", CHANNELS),
         *("--output-stride", 32, "--output", folder / "model.pt"),
         *("--discriminator-output", folder / "discriminator.pt"),
@@ -137,6 +138,7 @@ def torch_settings():
 def adapt_arguments(data, uninterrupted, folder: Path, variant: str, *more: object) -> tuple:
     return (
         *("adapt", *COMMON, "--source", data.source, "--target", data.active),
+        *("--statistics", data.target),
         *("--model", uninterrupted / "model.pt", "--variant", variant, "--iterations", 3),
         *("--output", folder / "model.pt", "--history", folder / "history.csv"),
         *("--save-every", 1, *more),

@@ -8,6 +8,7 @@ rule finetune:
         source="results/{preset}/index/source.csv",
         annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
+        statistics="results/{preset}/index/target_train.csv",
         tune=tune_index,
     output:
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
@@ -29,9 +30,10 @@ rule finetune:
     shell:
         r"""
         python {input.script} --source {input.source} --target {input.annotations}/index.csv \
-            {params.tune} --model {input.model} --seed {wildcards.seed} {params.flags} \
-            --save-every {resources.save_every} --loader-workers {resources.loader_workers} \
-            --history {output.history} --output {output.model} >{log} 2>&1
+            --statistics {input.statistics} {params.tune} --model {input.model} \
+            --seed {wildcards.seed} {params.flags} --save-every {resources.save_every} \
+            --loader-workers {resources.loader_workers} --history {output.history} \
+            --output {output.model} >{log} 2>&1
         """
 
 
@@ -135,6 +137,7 @@ rule continue_finetuning:
         source="results/{preset}/index/source.csv",
         annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
+        statistics="results/{preset}/index/target_train.csv",
         tune=tune_index,
     output:
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt/M1+/model.pt",
@@ -156,7 +159,8 @@ rule continue_finetuning:
     shell:
         r"""
         python {input.script} --variant M1+ --source {input.source} \
-            --target {input.annotations}/index.csv {params.tune} --model {input.model} \
+            --target {input.annotations}/index.csv --statistics {input.statistics} \
+            {params.tune} --model {input.model} \
             --seed {wildcards.seed} {params.flags} --save-every {resources.save_every} \
             --loader-workers {resources.loader_workers} --history {output.history} \
             --output {output.model} >{log} 2>&1
@@ -172,6 +176,7 @@ rule adapt:
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
         pseudo_labels="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/pseudo_labels",
         anchors="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/target-V{v}.npy",
+        statistics="results/{preset}/index/target_train.csv",
         tune=tune_index,
     output:
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt/{rung}-V{v}/model.pt",
@@ -193,7 +198,8 @@ rule adapt:
     shell:
         r"""
         python {input.script} --variant {wildcards.rung} --source {input.source} \
-            --target {input.annotations}/index.csv {params.tune} --model {input.model} \
+            --target {input.annotations}/index.csv --statistics {input.statistics} \
+            {params.tune} --model {input.model} \
             --pseudo-labels {input.pseudo_labels}/index.csv --anchors {input.anchors} \
             --seed {wildcards.seed} {params.flags} --save-every {resources.save_every} \
             --loader-workers {resources.loader_workers} --history {output.history} \

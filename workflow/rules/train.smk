@@ -34,8 +34,9 @@ rule warmup:
         tune=tune_flag,
     shell:
         r"""
-        python {input.script} --source {input.source} --target {input.target} {params.tune} \
-            --seed {wildcards.seed} {params.flags} {params.network} --save-every {resources.save_every} \
+        python {input.script} --source {input.source} --target {input.target} \
+            --statistics {input.target} {params.tune} --seed {wildcards.seed} {params.flags} \
+            {params.network} --save-every {resources.save_every} \
             --loader-workers {resources.loader_workers} --history {output.history} \
             --discriminator-output {output.discriminator} --output {output.model} >{log} 2>&1
         """

@@ -55,6 +55,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add_network_use(parser)
     add_domain(parser, "source", labels=True)
     add_domain(parser, "target", labels=False)
+    parser.add_argument(
+        "--statistics",
+        required=True,
+        type=existing_file,
+        help="index of the target images that batch-norm statistics are taken from",
+    )
     add_domain(parser, "tune", labels=True, required=False)
     parser.add_argument("--tune-every", type=int, default=0, help="iterations; 0: never")
     parser.add_argument("--seed", required=True, type=int)

@@ -87,11 +87,22 @@ class WholeImages(Dataset):
             return pixels, torch.empty(0, dtype=torch.uint8)
         return pixels, torch.from_numpy(read_label(self.labels[row], self.table))
 
-    def batches(self, size: int, workers: int) -> tuple[list[list[int]], DataLoader]:
-        """Return the rows of each batch and a loader over them; a batch holds one image size."""
+    def batches(
+        self, size: int, workers: int, most: int | None = None
+    ) -> tuple[list[list[int]], DataLoader]:
+        """Return the rows of each batch and a loader over them; a batch holds one image size.
+
+        Of more than ``most`` images, as many are taken, evenly spread over the index.
+        """
         rows: list[list[int]] = []
-        for row, shape in enumerate(self.sizes):
-            if rows and len(rows[-1]) < size and (shape == self.sizes[rows[-1][-1]]).all():
+        count = len(self.images)
+        taken = np.linspace(0, count - 1, min(count, most or count)).round().astype(int)
+        for row in taken.tolist():
+            if (
+                rows
+                and len(rows[-1]) < size
+                and (self.sizes[row] == self.sizes[rows[-1][-1]]).all()
+            ):
                 rows[-1].append(row)
             else:
                 rows.append([row])

@@ -15,6 +15,7 @@ from mada.nn import arguments
 from mada.nn.datasets import TrainingCrops
 from mada.nn.deeplab import DeepLabV3Plus
 from mada.nn.evaluation import confusion
+from mada.nn.normalisation import estimate_statistics
 from mada.nn.runtime import Runtime
 from mada.nn.training import ResumeState, train
 
@@ -43,6 +44,7 @@ def run_training(
 
     Returns the resume state, for the caller to remove once its model stands.
     """
+    inputs = [*inputs, args.statistics]
     resume = ResumeState(args.output, arguments.settings(args), inputs)
 
     def make_batches(start: int):
@@ -52,12 +54,16 @@ def run_training(
         ]
         return zip(*iterators, strict=True)
 
+    target = arguments.whole_images(args, args.statistics, "target", None)
+    workers = args.loader_workers
     evaluate = None
     if args.tune is not None and args.tune_every:
         images = arguments.whole_images(args, args.tune, "tune", args.tune_encoding)
 
         def evaluate() -> float:
-            counts = confusion(network, images, EVALUATION_BATCH, runtime, args.loader_workers)
+            # Running statistics take no part in training, so this changes no weight.
+            estimate_statistics(network, target, EVALUATION_BATCH, runtime, workers)
+            counts = confusion(network, images, EVALUATION_BATCH, runtime, workers)
             return float(np.nanmean(class_iou(counts)))
 
     network.train()
@@ -71,6 +77,7 @@ def run_training(
         evaluate,
         args.tune_every,
     )
+    estimate_statistics(network, target, EVALUATION_BATCH, runtime, workers)
     write_csv(args.history, history)
     return resume
 
