@@ -1,0 +1,69 @@
+"""Settings that the data sets cannot meet are refused before anything trains."""
+
+from pathlib import Path
+
+import pytest
+
+from mada.files import read_json, write_csv
+from tiny import error_lines, index_of, make_tiny, run_step
+
+GOOD = {
+    "--strategies": ("mada", "random"),
+    "--budget": ("25%",),
+    "--source-anchors": (3,),
+    "--target-anchors": (12,),
+}
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("indexes")
+    gta5, cityscapes = make_tiny(folder)
+    write_csv(folder / "source.csv", index_of("gta5", gta5))
+    write_csv(folder / "target.csv", index_of("cityscapes", cityscapes))
+    return folder
+
+
+def check(indexes: Path, **changes: tuple):
+    chosen = GOOD | {"--" + name.replace("_", "-"): value for name, value in changes.items()}
+    words = [word for flag, values in chosen.items() for word in (flag, *values)]
+    files = ("--source", indexes / "source.csv", "--target", indexes / "target.csv")
+    return run_step("check_settings", *files, *words, "--output", indexes / "settings.json")
+
+
+def test_good_settings_give_the_budget_in_images(indexes):
+    assert check(indexes).returncode == 0
+    found = read_json(indexes / "settings.json")
+    assert found == {"source": 12, "target": 12, "budget": 3}
+    (indexes / "settings.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source_anchors": (13,)}, "source_anchors: expected at most the 12 images"),
+        ({"target_anchors": (13,)}, "target_anchors: expected at most the 12 images"),
+        ({"budget": ("0%",)}, "budget: expected a share above 0% and up to 100%, found 0%"),
+        ({"budget": ("101%",)}, "budget: expected a share above 0% and up to 100%, found 101%"),
+        ({"budget": ("0",)}, "budget: expected 1 to 12 images, found 0"),
+        ({"budget": ("13",)}, "budget: expected 1 to 12 images, found 13"),
+        ({"strategies": ("mada", "best")}, "strategy: expected one of"),
+    ],
+)
+def test_each_setting_out_of_reach_is_one_line(indexes, changes, message):
+    result = check(indexes, **changes)
+    assert result.returncode == 1
+    assert [line for line in error_lines(result) if line.startswith(f"error: {message}")]
+    assert len(error_lines(result)) == 1
+    assert not (indexes / "settings.json").exists()
+
+
+def test_a_listed_id_that_is_no_target_image_is_named(indexes):
+    (indexes / "ids.txt").write_text("# never\nnowhere_000000_000019\n")
+    result = check(indexes, exclude=(indexes / "ids.txt",))
+    assert "exclude: expected ids of target images, found 'nowhere_000000_000019'" in result.stderr
+
+
+def test_all_problems_are_listed_at_once(indexes):
+    result = check(indexes, source_anchors=(13,), budget=("0%",), strategies=("best",))
+    assert len(error_lines(result)) == 4  # three problems and their sum
