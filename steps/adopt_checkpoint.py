@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from mada.cli import StepParser, existing_file, run_step
-from mada.labels import CLASS_SETS
+from mada.labels import class_set, class_set_name
 from mada.nn.checkpoints import load_network, load_plain, load_state, save_network
 from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
 
@@ -18,7 +18,7 @@ def main(args: argparse.Namespace) -> None:
     if "state_dict" in state:
         network = load_network(args.checkpoint, args.classes)
     else:
-        classes = len(CLASS_SETS[args.classes])
+        classes = len(class_set(args.classes))
         network = DeepLabV3Plus(
             NetworkDescription(args.backbone, classes, args.feature_channels, args.output_stride)
         )
@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     parser.add_argument("--checkpoint", required=True, type=existing_file)
-    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--backbone", default="resnet101")
     parser.add_argument("--feature-channels", type=int, default=256, help="D")
     parser.add_argument("--output-stride", type=int, choices=OUTPUT_STRIDES, default=16)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, write_csv
-from mada.labels import CLASS_SETS, label_image, read_label, train_id_table
+from mada.labels import class_set_name, label_image, read_label, train_id_table
 from mada.layouts import LAYOUTS, SPLITS, list_items
 
 
@@ -61,7 +61,7 @@ def parser() -> StepParser:
     parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
     parser.add_argument("--root", required=True, type=Path)
     parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--output", required=True, type=Path)
     return parser
 

@@ -14,7 +14,7 @@ import torch
 
 from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_json
-from mada.labels import CLASS_SETS, label_image
+from mada.labels import class_set, label_image
 from mada.metrics import confusion_matrix, score_table
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_network
@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
     ids = read_index(args.images, labels=True)["id"]
     images = arguments.whole_images(args, args.images, "images", args.images_encoding)
     network = device.place(load_network(args.model, args.classes))
-    classes = len(CLASS_SETS[args.classes])
+    classes = len(class_set(args.classes))
     total = np.zeros((classes, classes), dtype=np.int64)
     # Evenly spread over the index, whose neighbours are often of one drive.
     shown = set(np.linspace(0, len(ids) - 1, args.panel_count).round().astype(int).tolist())
@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
                 label_image(predicted, args.classes).save(path)
     if not total.sum():
         raise InputError(f"{args.images}: expected labelled pixels, found only void")
-    scores = score_table(total, CLASS_SETS[args.classes].names)
+    scores = score_table(total, class_set(args.classes).names)
     write_json(args.output, {"images": len(ids), **scores})
     print(f"{args.output}: mIoU {scores['miou']:.4f} over {len(ids)} images")
 

@@ -23,7 +23,14 @@ from PIL import Image
 
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.files import atomic_path, read_index, read_json
-from mada.labels import CLASS_SETS, ENCODINGS, label_image, read_label, train_id_table
+from mada.labels import (
+    ENCODINGS,
+    class_set,
+    class_set_name,
+    label_image,
+    read_label,
+    train_id_table,
+)
 
 DPI = 150
 NARROWEST, WIDEST = 220, 320  # of a tile, pixels
@@ -143,7 +150,7 @@ def draw(
     content = len(titles) * (width + GAP) - GAP
     bottom = MARGIN + HEADER + sum(row[0].shape[0] + GAP for row in tiles)
 
-    entries = [*zip(CLASS_SETS[classes].names, CLASS_SETS[classes].colours, strict=True)]
+    entries = [*zip(class_set(classes).names, class_set(classes).colours, strict=True)]
     entries.append(("void", (0, 0, 0)))
     entry_width = SWATCH + GAP + max(text_width(name, SMALL) for name, _ in entries) + 3 * GAP
     most = max(1, content // entry_width)
@@ -218,7 +225,7 @@ def parser() -> StepParser:
     parser = StepParser(__doc__)
     parser.add_argument("--images", required=True, type=existing_file, help="index with labels")
     parser.add_argument("--encoding", required=True, choices=ENCODINGS)
-    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument(
         "--prediction",
         required=True,

@@ -13,7 +13,7 @@ import numpy as np
 from mada.acquisition import STRATEGIES, Pool, ranking
 from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
 from mada.files import read_csv, read_npy, write_csv
-from mada.labels import CLASS_SETS
+from mada.labels import class_set, class_set_name
 
 
 def main(args: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def main(args: argparse.Namespace) -> None:
         features,
         anchors,
         scores,
-        categories=len(CLASS_SETS[args.classes]) if args.distance == "masked" else None,
+        categories=len(class_set(args.classes)) if args.distance == "masked" else None,
         rng=np.random.default_rng(args.seed),
     )
     score, anchor = STRATEGIES[args.strategy](pool)
@@ -47,7 +47,7 @@ def parser() -> StepParser:
     parser.add_argument("--anchors", required=True, type=existing_file)
     parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
     parser.add_argument("--distance", choices=("full", "masked"), default="full")
-    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)

@@ -17,7 +17,7 @@ import torch
 
 from mada.cli import InputError, StepParser, run_step
 from mada.files import read_index
-from mada.labels import CLASS_SETS
+from mada.labels import class_set
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import save_network
 from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
@@ -29,7 +29,7 @@ from mada.nn.segmentation_training import run_training, sgd
 
 def build(args: argparse.Namespace) -> DeepLabV3Plus:
     description = NetworkDescription(
-        args.backbone, len(CLASS_SETS[args.classes]), args.feature_channels, args.output_stride
+        args.backbone, len(class_set(args.classes)), args.feature_channels, args.output_stride
     )
     try:
         return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> None:
     )
     target = arguments.crops(args, read_index(args.target), "target", None, 1)
     network = device.place(build(args))
-    discriminator = device.place(Discriminator(len(CLASS_SETS[args.classes])))
+    discriminator = device.place(Discriminator(len(class_set(args.classes))))
     optimizer = sgd(network, args)
     # Adam at 1e-4 with these moments is Tsai et al.'s choice for the discriminator.
     judge = torch.optim.Adam(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, sha256, write_csv
-from mada.labels import CLASS_SETS, VOID
+from mada.labels import VOID, class_set, class_set_name
 from mada.manifest import active_samples, budget_count, read_ids
 
 INSTRUCTIONS = """\
@@ -31,7 +31,7 @@ def write_bundle(folder: Path, manifest: pd.DataFrame, classes: str) -> None:
         copy = folder / "images" / (row.image_id + Path(row.image).suffix)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(row.image, copy)
-    chosen = CLASS_SETS[classes]
+    chosen = class_set(classes)
     colours = pd.DataFrame(chosen.colours, columns=["red", "green", "blue"])
     colours.insert(0, "name", chosen.names)
     colours.insert(0, "train_id", range(len(chosen)))
@@ -78,7 +78,7 @@ def parser() -> StepParser:
     parser.add_argument("--budget", required=True, help="a share like 5%% or a count like 16")
     parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
     parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
-    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--bundle", required=True, type=Path)
     parser.add_argument("--output", required=True, type=Path)
     return parser

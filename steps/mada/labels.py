@@ -5,6 +5,7 @@ exactly as in the official evaluation.  A *class set* is what the network predic
 *encoding* is what numbers a data set's label files hold.
 """
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,28 @@ REPORTED_SUBSETS = {
 }
 
 
+def class_set(name: str) -> ClassSet:
+    """Return the class set of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in CLASS_SETS:
+        raise InputError(f"classes: expected one of {sorted(CLASS_SETS)}, found {name!r}")
+    return CLASS_SETS[name]
+
+
+def class_set_name(text: str) -> str:
+    """argparse type: the name of a class set."""
+    try:
+        class_set(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
 def _names_by_id(encoding: str) -> dict[int, str]:
     """Cityscapes name of every id that an encoding defines."""
     by_id = {label.id: label.name for label in _CITYSCAPES.values()}
@@ -96,15 +119,15 @@ def _names_by_id(encoding: str) -> dict[int, str]:
 ENCODINGS = ("cityscapes-ids", "gta5-ids", "camvid-ids", "train-ids")
 
 
-def train_id_table(encoding: str, class_set: str) -> np.ndarray:
+def train_id_table(encoding: str, classes: str) -> np.ndarray:
     """Return the table that takes a stored label value to its training id.
 
     Parameters
     ----------
     encoding : str
         One of ``ENCODINGS``.
-    class_set : str
-        A key of ``CLASS_SETS``.
+    classes : str
+        Name of a class set, see ``class_set``.
 
     Returns
     -------
@@ -117,16 +140,14 @@ def train_id_table(encoding: str, class_set: str) -> np.ndarray:
     InputError
         If the encoding cannot be expressed in the class set.
     """
-    if class_set not in CLASS_SETS:
-        raise InputError(f"classes: expected one of {sorted(CLASS_SETS)}, found {class_set!r}")
-    chosen = CLASS_SETS[class_set]
+    chosen = class_set(classes)
     table = np.full(256, UNKNOWN, dtype=np.int16)
     if encoding == "train-ids":
         table[: len(chosen)] = np.arange(len(chosen))
         table[VOID] = VOID
     elif encoding == "camvid-ids":
-        if class_set != "camvid11":
-            raise InputError(f"classes: CamVid's labels need camvid11, found {class_set!r}")
+        if classes != "camvid11":
+            raise InputError(f"classes: CamVid's labels need camvid11, found {classes!r}")
         table[: len(chosen)] = np.arange(len(chosen))
         table[len(chosen)] = VOID  # 11: unlabelled
     elif encoding in ENCODINGS:
@@ -199,14 +220,14 @@ def read_pixels(path: Path) -> np.ndarray:
         raise InputError(f"{path}: expected a readable image, found {error}") from error
 
 
-def palette(class_set: str) -> list[int]:
+def palette(classes: str) -> list[int]:
     """Flat palette of 256 RGB triples for ``Image.putpalette``; void is black."""
-    flat = [channel for colour in CLASS_SETS[class_set].colours for channel in colour]
+    flat = [channel for colour in class_set(classes).colours for channel in colour]
     return flat + [0] * (768 - len(flat))
 
 
-def label_image(train_ids: np.ndarray, class_set: str) -> Image.Image:
+def label_image(train_ids: np.ndarray, classes: str) -> Image.Image:
     """Paletted image that holds training ids (H, W) uint8 and shows the classes' colours."""
     image = Image.fromarray(train_ids, mode="P")
-    image.putpalette(palette(class_set))
+    image.putpalette(palette(classes))
     return image

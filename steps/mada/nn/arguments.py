@@ -8,7 +8,7 @@ import pandas as pd
 
 from mada.cli import InputError, existing_file, positive_int
 from mada.files import read_index
-from mada.labels import CLASS_SETS, ENCODINGS, train_id_table
+from mada.labels import ENCODINGS, class_set_name, train_id_table
 from mada.nn import runtime
 from mada.nn.datasets import Size, TrainingCrops, WholeImages
 from mada.nn.transforms import CropSettings
@@ -45,7 +45,7 @@ def add_domain(parser: argparse.ArgumentParser, name: str, labels: bool, require
 
 def add_network_use(parser: argparse.ArgumentParser) -> None:
     """Add the flags of every step that runs a network."""
-    parser.add_argument("--classes", required=True, choices=sorted(CLASS_SETS))
+    parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--batch-size", required=True, type=positive_int, help="images per domain")
     runtime.add_arguments(parser)
 

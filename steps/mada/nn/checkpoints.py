@@ -10,7 +10,7 @@ from torch import nn
 
 from mada.cli import InputError
 from mada.files import atomic_path
-from mada.labels import CLASS_SETS
+from mada.labels import class_set
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
 
@@ -68,7 +68,7 @@ def load_state(module: nn.Module, state: dict, path: Path) -> None:
     module.load_state_dict(state)
 
 
-def save_network(network: nn.Module, path: Path, class_set: str, settings: dict) -> None:
+def save_network(network: nn.Module, path: Path, classes: str, settings: dict) -> None:
     """Write a segmentation network or discriminator with what is needed to build it again.
 
     Parameters
@@ -78,8 +78,8 @@ def save_network(network: nn.Module, path: Path, class_set: str, settings: dict)
     """
     value = {
         "format": FORMAT,
-        "class_set": class_set,
-        "classes": list(CLASS_SETS[class_set].names),
+        "class_set": classes,
+        "classes": list(class_set(classes).names),
         "settings": settings,
         "torch": metadata.version("torch").partition("+")[0],
         "state_dict": {n: t.detach().cpu().contiguous() for n, t in network.state_dict().items()},
@@ -89,7 +89,7 @@ def save_network(network: nn.Module, path: Path, class_set: str, settings: dict)
     save_bytes(value, path)
 
 
-def _checked(path: Path, class_set: str, *parts: str) -> dict:
+def _checked(path: Path, classes: str, *parts: str) -> dict:
     """Load a checkpoint that must be of this format and class set and hold ``parts``."""
     value = load_plain(path)
     if value.get("format") != FORMAT:
@@ -97,14 +97,14 @@ def _checked(path: Path, class_set: str, *parts: str) -> dict:
     missing = [part for part in ("class_set", "classes", "state_dict", *parts) if part not in value]
     if missing:
         raise InputError(f"{path}: expected a checkpoint with {', '.join(missing)}, found none")
-    if value["class_set"] != class_set:
-        raise InputError(f"{path}: expected classes {class_set}, found {value['class_set']}")
-    if tuple(value["classes"]) != CLASS_SETS[class_set].names:
-        raise InputError(f"{path}: expected classes as in {class_set}, found {value['classes']}")
+    if value["class_set"] != classes:
+        raise InputError(f"{path}: expected classes {classes}, found {value['class_set']}")
+    if tuple(value["classes"]) != class_set(classes).names:
+        raise InputError(f"{path}: expected classes as in {classes}, found {value['classes']}")
     return value
 
 
-def load_network(path: Path, class_set: str) -> DeepLabV3Plus:
+def load_network(path: Path, classes: str) -> DeepLabV3Plus:
     """Build and load a segmentation network.
 
     Raises
@@ -112,15 +112,15 @@ def load_network(path: Path, class_set: str) -> DeepLabV3Plus:
     InputError
         If the file is not a checkpoint of this format and class set, or a tensor does not fit.
     """
-    value = _checked(path, class_set, "network")
+    value = _checked(path, classes, "network")
     network = DeepLabV3Plus(NetworkDescription(**value["network"]))
     load_state(network, value["state_dict"], path)
     return network
 
 
-def load_discriminator(path: Path, class_set: str) -> Discriminator:
+def load_discriminator(path: Path, classes: str) -> Discriminator:
     """Build and load a discriminator; errors as for ``load_network``."""
-    value = _checked(path, class_set)
-    discriminator = Discriminator(len(CLASS_SETS[class_set]))
+    value = _checked(path, classes)
+    discriminator = Discriminator(len(class_set(classes)))
     load_state(discriminator, value["state_dict"], path)
     return discriminator
