@@ -31,9 +31,9 @@ def parser() -> StepParser:
     parser = StepParser(__doc__)
     parser.add_argument("--checkpoint", required=True, type=existing_file)
     parser.add_argument("--classes", required=True, type=class_set_name)
-    parser.add_argument("--backbone", default="resnet101")
-    parser.add_argument("--feature-channels", type=int, default=256, help="D")
-    parser.add_argument("--output-stride", type=int, choices=OUTPUT_STRIDES, default=16)
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--feature-channels", required=True, type=int, help="D")
+    parser.add_argument("--output-stride", required=True, type=int, choices=OUTPUT_STRIDES)
     parser.add_argument("--output", required=True, type=Path)
     return parser
 

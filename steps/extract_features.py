@@ -4,8 +4,10 @@ Inputs   index, model, and the discriminator if there is one
 Outputs  features (N x C·D float32 .npy, in the order of the index) and beside it .csv: id,
          entropy (Eq. 12), margin, source_probability (f_D, empty without a discriminator)
 
-With --truth the index's labels take part in the masks (source images, Eq. 1).  Features go
-straight into a memory-mapped file, so memory does not grow with N.
+With --statistics, images of another domain than the model is used on (the source) are normalised
+by statistics of their own, as they were in training. With --truth the index's labels take part in
+the masks (source images, Eq. 1). Features go straight into a memory-mapped file, so memory does
+not grow with N.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from mada.cli import StepParser, existing_file, progress, run_step
 from mada.files import atomic_path, read_index, write_csv
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_discriminator, load_network
+from mada.nn.normalisation import estimate_statistics
 from mada.nn.pooling import MIN_SHARE, category_masks, category_means, prediction_scores
 
 
@@ -28,6 +31,9 @@ def main(args: argparse.Namespace) -> None:
     encoding = args.images_encoding if args.truth != "none" else None
     images = arguments.whole_images(args, args.images, "images", encoding)
     network = device.place(load_network(args.model, args.classes)).eval()
+    if args.statistics is not None:
+        domain = arguments.whole_images(args, args.statistics, "images", None)
+        estimate_statistics(network, domain, args.batch_size, device, args.loader_workers)
     discriminator = None
     if args.discriminator is not None:
         discriminator = device.place(load_discriminator(args.discriminator, args.classes)).eval()
@@ -63,6 +69,11 @@ def parser() -> StepParser:
     arguments.add_network_use(parser)
     arguments.add_domain(parser, "images", labels=True)
     parser.add_argument("--model", required=True, type=existing_file)
+    parser.add_argument(
+        "--statistics",
+        type=existing_file,
+        help="index of images that batch-norm statistics are taken from anew",
+    )
     parser.add_argument("--discriminator", type=existing_file)
     parser.add_argument(
         "--truth",

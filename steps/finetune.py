@@ -7,6 +7,7 @@ Outputs  M1's checkpoint and the losses of every iteration
 """
 
 import argparse
+from pathlib import Path
 
 from mada.cli import StepParser, existing_file, run_step
 from mada.files import read_index
@@ -22,7 +23,8 @@ def main(args: argparse.Namespace) -> None:
     source = arguments.crops(
         args, read_index(args.source, labels=True), "source", args.source_encoding, 2
     )
-    active = arguments.crops(args, read_index(args.target, labels=True), "target", "train-ids", 3)
+    annotated = read_index(args.target, labels=True)
+    active = arguments.crops(args, annotated, "target", "train-ids", 3)
     network = device.place(load_network(args.model, args.classes))
     optimizer = sgd(network, args)
 
@@ -30,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
         set_poly_rate(optimizer, args.learning_rate, iteration, args.iterations, args.power)
         optimizer.zero_grad(set_to_none=True)
         losses = {}
-        for name, (x, y) in zip(("source", "active"), batches, strict=True):
+        for name, (x, y, _) in zip(("source", "active"), batches, strict=True):
             with device.autocast():
                 logits, _, _ = network(device.images(x))
             loss = cross_entropy(logits, device.labels(y))
@@ -46,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
         [source, active],
         run_iteration,
         {"network": network, "optimizer": optimizer},
-        [args.model, args.source, args.target],
+        [args.model, args.source, args.target, *map(Path, annotated["label"])],
     )
     save_network(network, args.output, args.classes, arguments.settings(args))
     resume.remove()

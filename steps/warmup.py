@@ -33,7 +33,7 @@ def build(args: argparse.Namespace) -> DeepLabV3Plus:
     )
     try:
         return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise InputError(str(error)) from error
     except URLError as error:
         raise InputError(
@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> None:
     )
 
     def run_iteration(iteration: int, batches) -> dict[str, float]:
-        (x_s, y_s), (x_t, _) = batches
+        (x_s, y_s, _), (x_t, _, _) = batches
         total = args.iterations
         set_poly_rate(optimizer, args.learning_rate, iteration, total, args.power)
         set_poly_rate(judge, args.discriminator_learning_rate, iteration, total, args.power)
@@ -115,12 +115,12 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     arguments.add_training(parser)
-    parser.add_argument("--backbone", default="resnet101")
-    parser.add_argument("--feature-channels", type=int, default=256, help="D")
-    parser.add_argument("--output-stride", type=int, choices=OUTPUT_STRIDES, default=16)
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--feature-channels", required=True, type=int, help="D")
+    parser.add_argument("--output-stride", required=True, type=int, choices=OUTPUT_STRIDES)
     parser.add_argument("--weights", default="none", help="none, or torchvision's name of them")
-    parser.add_argument("--adversarial-weight", type=float, default=0.01)
-    parser.add_argument("--discriminator-learning-rate", type=float, default=1e-4)
+    parser.add_argument("--adversarial-weight", required=True, type=float)
+    parser.add_argument("--discriminator-learning-rate", required=True, type=float)
     parser.add_argument("--discriminator-output", required=True, type=Path)
     return parser
 

@@ -1,15 +1,15 @@
 """Batch-norm statistics are those of the images that a model is used on."""
 
 import argparse
-from itertools import chain
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mada.nn import runtime
 from mada.nn.datasets import WholeImages
-from mada.nn.normalisation import estimate_statistics
+from mada.nn.normalisation import estimate_statistics, spread
 from tiny import index_of, make_tiny
 
 
@@ -35,14 +35,14 @@ def images(tmp_path) -> WholeImages:
     return WholeImages(index_of("cityscapes", target), None, None)
 
 
-def test_statistics_are_the_average_over_all_batches_of_target_images(here, images):
+@pytest.mark.parametrize("batch", [1, 4, 5, 12])
+def test_statistics_are_those_of_all_pixels_of_all_images(here, images, batch):
     network = OneNorm()
     network.norm.running_mean.fill_(7.0)  # whatever training left there
-    estimate_statistics(network, images, 4, here, 0)
+    estimate_statistics(network, images, batch, here, 0)
     pixels = torch.stack([images[row][0] for row in range(12)]).double() / 255
-    batches = pixels.split(4)
-    mean = torch.stack([b.mean(dim=(0, 2, 3)) for b in batches]).mean(dim=0)
-    variance = torch.stack([b.transpose(0, 1).flatten(1).var(dim=1) for b in batches]).mean(dim=0)
+    by_channel = pixels.transpose(0, 1).flatten(1)
+    mean, variance = by_channel.mean(dim=1), by_channel.var(dim=1, correction=0)
     torch.testing.assert_close(network.norm.running_mean.double(), mean, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(network.norm.running_var.double(), variance, atol=1e-6, rtol=1e-5)
 
@@ -56,8 +56,14 @@ def test_nothing_else_of_the_network_changes(here, images):
     assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
 
 
-def test_of_many_images_a_few_evenly_spread_are_taken(images):
-    rows, _ = images.batches(2, 0, most=4)
-    assert list(chain(*rows)) == [0, 4, 7, 11]
-    rows, _ = images.batches(5, 0)
-    assert list(chain(*rows)) == list(range(12))
+def test_of_many_images_some_evenly_spread_are_taken_and_mixed():
+    rows = spread(np.full((1000, 2), 64), 100)
+    assert len(set(rows)) == 100
+    assert max(np.diff(sorted(rows))) <= 11
+    assert rows != sorted(rows)
+
+
+def test_images_of_one_size_share_batches():
+    sizes = np.array([[96, 64], [64, 96]] * 10)
+    widths = sizes[spread(sizes, 20), 0].tolist()
+    assert widths == sorted(widths)

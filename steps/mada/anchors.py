@@ -44,7 +44,9 @@ def cluster(
     if not 1 <= count <= len(features):
         raise ValueError(f"expected between 1 and {len(features)} anchors, found {count}")
     rows = np.ascontiguousarray(features, dtype=np.float32)
-    attempts = [_cluster_once(rows, count, seed + i, iterations) for i in range(restarts)]
+    # Seeds of their own, which the next seed's restarts do not share.
+    seeds = range(seed * restarts, (seed + 1) * restarts)
+    attempts = [_cluster_once(rows, count, s, iterations) for s in seeds]
     return min(attempts, key=lambda attempt: attempt[2][-1])
 
 

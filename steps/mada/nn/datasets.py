@@ -1,6 +1,6 @@
 """Images and labels as tensors: endless training crops, and whole images in order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,17 +53,23 @@ class TrainingCrops(Dataset):
         self.table, self.resize, self.settings = table, resize, settings
         self.entropy = (seed, stream)
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor, Tensor]:
         turn, place = divmod(position, len(self.images))
         row = np.random.default_rng((*self.entropy, 0, turn)).permutation(len(self.images))[place]
         image = open_rgb(self.images[row])
         label = None if self.labels is None else read_label(self.labels[row], self.table)
         rng = np.random.default_rng((*self.entropy, 1, position))
-        pixels, labels = random_crop(image, label, self.resize, self.settings, rng)
-        return torch.from_numpy(pixels).permute(2, 0, 1), torch.from_numpy(labels)
+        pixels, labels, inside = map(
+            torch.from_numpy, random_crop(image, label, self.resize, self.settings, rng)
+        )
+        return pixels.permute(2, 0, 1), labels, inside
 
     def batches(self, size: int, start: int, stop: int, workers: int) -> Iterator:
-        """Yield images (B, 3, h, w) and labels (B, h, w), uint8, of iterations start … stop-1."""
+        """Yield the batches of iterations start … stop-1.
+
+        Each is images (B, 3, h, w) uint8, labels (B, h, w) uint8 and inside (B, h, w) bool, which
+        is False on padding.
+        """
         positions = [range(i * size, (i + 1) * size) for i in range(start, stop)]
         return iter(DataLoader(self, batch_sampler=positions, num_workers=workers))
 
@@ -88,16 +94,14 @@ class WholeImages(Dataset):
         return pixels, torch.from_numpy(read_label(self.labels[row], self.table))
 
     def batches(
-        self, size: int, workers: int, most: int | None = None
+        self, size: int, workers: int, order: Sequence[int] | None = None
     ) -> tuple[list[list[int]], DataLoader]:
         """Return the rows of each batch and a loader over them; a batch holds one image size.
 
-        Of more than ``most`` images, as many are taken, evenly spread over the index.
+        ``order`` names the rows to take; without it they are all, in the order of the index.
         """
         rows: list[list[int]] = []
-        count = len(self.images)
-        taken = np.linspace(0, count - 1, min(count, most or count)).round().astype(int)
-        for row in taken.tolist():
+        for row in range(len(self.images)) if order is None else order:
             if (
                 rows
                 and len(rows[-1]) < size

@@ -53,7 +53,12 @@ def category_means(
     return means.flatten(1)
 
 
-def category_masks(scores: Tensor, truth: Tensor | None = None, rule: str = "agreement") -> Tensor:
+def category_masks(
+    scores: Tensor,
+    truth: Tensor | None = None,
+    rule: str = "agreement",
+    inside: Tensor | None = None,
+) -> Tensor:
     """Return the category of each feature pixel, (B, h, w) int64.
 
     Without ``truth`` it is the prediction (target images, Eq. 4).  With it (source images,
@@ -67,22 +72,32 @@ def category_masks(scores: Tensor, truth: Tensor | None = None, rule: str = "agr
         Training ids at any size; taken to the feature map's size by nearest neighbour.
     rule : str
         ``agreement`` or ``label``.
+    inside : Tensor or None, shape (B, H, W), bool
+        False where a crop is padding, which counts for no category.
 
     Raises
     ------
     ValueError
         If the rule is neither.
     """
-    predicted = scores.argmax(dim=1)
-    if truth is None:
-        return predicted
-    resized = F.interpolate(truth.unsqueeze(1).float(), size=scores.shape[2:], mode="nearest-exact")
-    label = resized.squeeze(1).long()
-    if rule == "label":
-        return label
-    if rule == "agreement":
-        return torch.where(label == predicted, label, VOID)
-    raise ValueError(f"rule: expected 'agreement' or 'label', found {rule!r}")
+    masks = scores.argmax(dim=1)
+    if truth is not None:
+        label = _resized(truth, masks)
+        if rule == "label":
+            masks = label
+        elif rule == "agreement":
+            masks = torch.where(label == masks, label, VOID)
+        else:
+            raise ValueError(f"rule: expected 'agreement' or 'label', found {rule!r}")
+    if inside is not None:
+        masks = torch.where(_resized(inside, masks) == 1, masks, VOID)
+    return masks
+
+
+def _resized(values: Tensor, like: Tensor) -> Tensor:
+    """Whole numbers (B, H, W) at the size of another map, by nearest neighbour."""
+    resized = F.interpolate(values.unsqueeze(1).float(), size=like.shape[1:], mode="nearest-exact")
+    return resized.squeeze(1).long()
 
 
 def prediction_scores(scores: Tensor) -> tuple[Tensor, Tensor]:

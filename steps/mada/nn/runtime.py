@@ -2,13 +2,15 @@
 
 import argparse
 import logging
+import os
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mada.cli import positive_int
+from mada.cli import InputError, positive_int
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -57,12 +59,18 @@ def start(args: argparse.Namespace, seed: int = 0) -> Runtime:
     """Fix threads, seed, device and precision; the same arguments give the same bytes."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(seed)
-    # warn_only: bilinear resizing has no deterministic backward on GPUs.
+    # On a GPU the same bytes also need this, set before its first product; warn_only, since a few
+    # kernels (the loss's among them) have no deterministic form there.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     name = args.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, found {name!r}")
     device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device: expected {name}, found {torch.cuda.device_count()} GPUs")
     precision = args.precision
     if precision == "auto":
         precision = "bf16" if native_bf16(device) else "fp32"

@@ -45,7 +45,8 @@ def run_training(
     Returns the resume state, for the caller to remove once its model stands.
     """
     inputs = [*inputs, args.statistics]
-    resume = ResumeState(args.output, arguments.settings(args), inputs)
+    computed = {"on": runtime.device.type, "in": runtime.precision}
+    resume = ResumeState(args.output, arguments.settings(args) | computed, inputs)
 
     def make_batches(start: int):
         iterators = [

@@ -30,7 +30,7 @@ def random_crop(
     resize: tuple[int, int] | None,
     settings: CropSettings,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Resize by a random ratio, cut a window at random, mirror half of the time.
 
     Images smaller than the window are padded on the right and below, labels with void.
@@ -47,6 +47,8 @@ def random_crop(
     -------
     pixels : np.ndarray, shape (h, w, 3), uint8
     labels : np.ndarray, shape (h, w), uint8
+    inside : np.ndarray, shape (h, w), bool
+        False on padding.
     """
     ratio = rng.uniform(settings.resize_min, settings.resize_max)
     base = working_size(image.size, resize)
@@ -64,6 +66,9 @@ def random_crop(
         # The label's window is resized from the full label, so that both stay in register.
         full = Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST)
         labels[:h, :w] = np.asarray(full.crop(box))
+    inside = np.zeros(labels.shape, bool)
+    inside[:h, :w] = True
+    window = (pixels, labels, inside)
     if mirror:
-        pixels, labels = pixels[:, ::-1], labels[:, ::-1]
-    return np.ascontiguousarray(pixels), np.ascontiguousarray(labels)
+        window = (pixels[:, ::-1], labels[:, ::-1], inside[:, ::-1])
+    return tuple(np.ascontiguousarray(part) for part in window)
