@@ -30,8 +30,9 @@ def main(args: argparse.Namespace) -> None:
             )
     count = None
     try:
-        count = budget_count(args.budget, len(target))
-        check_lists(set(target["id"]), count, read_ids(args.exclude), read_ids(args.include))
+        exclude, include = read_ids(args.exclude), read_ids(args.include)
+        count = budget_count(args.budget, len(target), len(set(exclude)))
+        check_lists(set(target["id"]), count, exclude, include)
     except InputError as error:
         problems.append(str(error))
     refuse(problems, "the configuration")

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, write_csv
-from mada.labels import class_set_name, label_image, read_label, train_id_table
-from mada.layouts import LAYOUTS, SPLITS, list_items
+from mada.labels import class_set_name, label_image, read_label
+from mada.layouts import SPLITS, add_arguments, label_table, list_items
 
 
 def main(args: argparse.Namespace) -> None:
     manifest = read_csv(args.manifest, ("image_id", "width", "height"))
-    items = {item.id: item for item in list_items(args.layout, args.root, args.split)}
-    table = train_id_table(LAYOUTS[args.layout].encoding, args.classes)
+    listed = list_items(args.layout, args.root, args.split, args.image_glob, args.label_glob)
+    items = {item.id: item for item in listed}
+    table = label_table(args.layout, args.classes)
     index = read_index(args.index).set_index("id", drop=False)
     problems, labels = [], {}
     for row in manifest.itertuples():
@@ -30,8 +31,9 @@ def main(args: argparse.Namespace) -> None:
             if row.image_id not in index.index:
                 raise InputError(f"{args.manifest}: {row.image_id}: no such image in {args.index}")
             path = items[row.image_id].label
-            if not path.is_file():
-                raise InputError(f"{args.manifest}: {row.image_id}: no label at {path}")
+            if path is None or not path.is_file():
+                place = f"at {path}" if path else f"by label glob {args.label_glob!r}"
+                raise InputError(f"{args.manifest}: {row.image_id}: no label {place}")
             label = read_label(path, table)
             if label.shape != (row.height, row.width):
                 raise InputError(
@@ -58,8 +60,7 @@ def parser() -> StepParser:
     parser = StepParser(__doc__)
     parser.add_argument("--manifest", required=True, type=existing_file)
     parser.add_argument("--index", required=True, type=existing_file)
-    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
-    parser.add_argument("--root", required=True, type=Path)
+    add_arguments(parser)
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--output", required=True, type=Path)

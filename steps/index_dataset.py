@@ -1,12 +1,13 @@
 """List one split of a data set and check every file of it.
 
 Inputs   a data set's root folder in one of the known layouts
-Output   CSV: id, image, [label,] width, height, sequence, frame; one row per image, by id
+Output   CSV: id, image, [label,] width, height, sequence, frame; one row per image, by id;
+         width and height are those of the upright image, as are its label's
 
 All bad files are named at once, before anything trains on them: unreadable or truncated
-images, missing labels, labels of another size than their image, label values outside the class
-table.  With ``--labels none`` no label file is opened or even looked for, and the table has no
-label column: that is how target training images are indexed.
+images, 16-bit images, missing labels, labels of another size than their image, label values
+outside the class table.  With ``--labels none`` no label file is opened or even looked for, and
+the table has no label column: that is how target training images are indexed.
 """
 
 import argparse
@@ -20,14 +21,15 @@ import pandas as pd
 
 from mada.cli import InputError, StepParser, positive_int, progress, refuse, run_step
 from mada.files import write_csv
-from mada.labels import read_label, read_pixels, train_id_table
-from mada.layouts import LAYOUTS, SPLITS, Item, list_items
+from mada.images import read_image
+from mada.labels import class_set_name, read_label
+from mada.layouts import SPLITS, Item, add_arguments, label_table, list_items
 
 
 def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], str | None]:
     """Decode an image, and its label given a ``table``; return (width, height) and a problem."""
     try:
-        height, width = read_pixels(item.image).shape[:2]
+        width, height = read_image(item.image).size
         if table is not None:
             if not item.label.is_file():
                 raise InputError(f"{item.image}: expected a label at {item.label}, found none")
@@ -43,11 +45,14 @@ def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], s
 
 
 def main(args: argparse.Namespace) -> None:
-    items = list_items(args.layout, args.root, args.split)
+    items = list_items(args.layout, args.root, args.split, args.image_glob, args.label_glob)
+    without = [item for item in items if item.label is None]
+    if without and args.labels == "required":
+        raise InputError(f"label glob: expected a pattern of labels, found {args.label_glob!r}")
     labelled = args.labels == "required" or (
-        args.labels == "optional" and any(item.label.is_file() for item in items)
+        args.labels == "optional" and any(item.label and item.label.is_file() for item in items)
     )
-    table = train_id_table(LAYOUTS[args.layout].encoding, args.classes) if labelled else None
+    table = label_table(args.layout, args.classes) if labelled else None
     with ProcessPoolExecutor(args.workers) as pool:
         checks = pool.map(partial(check_item, table=table), items, chunksize=16)
         checked = list(progress(checks, "checking images", total=len(items)))
@@ -64,10 +69,11 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> StepParser:
     parser = StepParser(__doc__)
-    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
-    parser.add_argument("--root", required=True, type=Path)
+    add_arguments(parser)
     parser.add_argument("--split", required=True, choices=SPLITS)
-    parser.add_argument("--classes", required=True, help="class set the labels are read as")
+    parser.add_argument(
+        "--classes", required=True, type=class_set_name, help="what the labels are read as"
+    )
     parser.add_argument("--labels", required=True, choices=("required", "optional", "none"))
     parser.add_argument("--workers", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)

@@ -11,9 +11,6 @@ a linear one.
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,7 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mada.cli import InputError, StepParser, refuse, run_step
-from mada.files import atomic_path, read_csv
+from mada.figures import save_figure
+from mada.files import read_csv
 
 SMOOTHED_SHARE = 0.02  # of a training's iterations
 FEWEST_SMOOTHED = 5  # iterations
@@ -195,9 +193,7 @@ def draw(histories: dict[str, pd.DataFrame], path: Path) -> None:
             )
         )
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns))
-    with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=150, format="png", metadata={"Software": None})
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def main(args: argparse.Namespace) -> None:

@@ -11,18 +11,15 @@ Label maps wider than a tile are shrunk by averaging colours, so that thin thing
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
 from PIL import Image
 
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
-from mada.files import atomic_path, read_index, read_json
+from mada.figures import DPI, GREY, save_figure, text_width
+from mada.files import read_index, read_json
+from mada.images import read_image
 from mada.labels import (
     ENCODINGS,
     class_set,
@@ -32,19 +29,11 @@ from mada.labels import (
     train_id_table,
 )
 
-DPI = 150
 NARROWEST, WIDEST = 220, 320  # of a tile, pixels
 GAP, MARGIN, HEADER = 6, 14, 32  # pixels
 SWATCH, ENTRY = 18, 30  # side of a legend's swatch and height of its line, pixels
 ID_LINE = 14  # characters of an id on one line
 SMALL, PLAIN = 6.5, 9  # points
-GREY = "#555555"
-
-
-def text_width(text: str, points: float, weight: str = "normal") -> int:
-    """Width of a text in pixels, rounded up generously: hinting widens small letters."""
-    path = TextPath((0, 0), text, size=points, prop=FontProperties(weight=weight))
-    return int(np.ceil(1.05 * path.get_extents().width * DPI / 72))
 
 
 def id_lines(image_id: str) -> str:
@@ -105,11 +94,7 @@ def read_row(row, folders: dict[str, Path], encoding: str, classes: str) -> list
     InputError
         If a file cannot be read, or is not as large as the image.
     """
-    try:
-        with Image.open(row.image) as stored:
-            image = stored.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{row.image}: expected a readable image, found {error}") from error
+    image = read_image(row.image)
     paths = [(Path(row.label), encoding)]
     paths += [(folder / f"{row.id}.png", "train-ids") for folder in folders.values()]
     tiles = [image]
@@ -186,9 +171,7 @@ def draw(
         sheet[y : y + SWATCH, x : x + SWATCH] = colour
         write(x + SWATCH + GAP, y + SWATCH / 2, name, fontsize=SMALL, va="center_baseline")
     figure.figimage(sheet, origin="upper")
-    with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=DPI, format="png", metadata={"Software": None})
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -211,7 +194,6 @@ def main(args: argparse.Namespace) -> None:
         ],
         "the arguments",
     )
-    train_id_table(args.encoding, args.classes)  # refuses a pair that does not go together
     miou = {name: read_miou(Path(path)) for name, path in args.scores}
     index = shown_rows(read_index(args.images, labels=True), folders, args.rows)
     rows = [read_row(row, folders, args.encoding, args.classes) for row in index.itertuples()]

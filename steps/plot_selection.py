@@ -7,33 +7,22 @@ Output   PNG: thumbnails; below each its rank, score, nearest anchor (if any) an
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
 from PIL import Image
 
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
-from mada.files import atomic_path, read_csv
+from mada.figures import DPI, GREY, save_figure, text_width
+from mada.files import read_csv
+from mada.images import read_image
 
-DPI = 150
 THUMBNAIL = 200  # width, pixels
 CAPTION = 44  # height of the two lines below a thumbnail, pixels
 GAP, MARGIN, HEADER = 12, 16, 58  # pixels
 SWATCH = 11  # side of an anchor's colour, pixels
 SMALL, PLAIN, LARGE = 6, 7, 11  # points
-GREY = "#555555"
 FEWEST, MOST = 4, 8  # columns, where there are enough images
-
-
-def text_width(text: str, points: float, weight: str = "normal") -> float:
-    """Width of a text in pixels, rounded up generously: hinting widens small letters."""
-    path = TextPath((0, 0), text, size=points, prop=FontProperties(weight=weight))
-    return 1.05 * path.get_extents().width * DPI / 72
 
 
 def shortened(text: str, points: float, pixels: float) -> str:
@@ -91,11 +80,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 def thumbnail(path: str) -> np.ndarray:
     """An image shrunk or enlarged to the thumbnails' width, (h, THUMBNAIL, 3) uint8."""
-    try:
-        with Image.open(path) as stored:
-            image = stored.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: expected a readable image, found {error}") from error
+    image = read_image(path)
     height = max(1, round(image.height * THUMBNAIL / image.width))
     return np.asarray(image.resize((THUMBNAIL, height), Image.Resampling.LANCZOS))
 
@@ -116,7 +101,7 @@ def draw(
     height = 2 * MARGIN + HEADER + -(-len(samples) // columns) * cell[0] - GAP
     title, subtitle = headings
     needed = max(text_width(title, LARGE, "bold"), text_width(subtitle, PLAIN)) + GAP
-    width = 2 * MARGIN + max(columns * cell[1] - GAP, int(needed))
+    width = 2 * MARGIN + max(columns * cell[1] - GAP, needed)
     sheet = np.full((height, width, 3), 255, dtype=np.uint8)
     figure = plt.figure(figsize=(width / DPI, height / DPI), dpi=DPI)
 
@@ -142,9 +127,7 @@ def draw(
         name = shortened(row.image_id, SMALL, THUMBNAIL)
         write(x, second, name, fontsize=SMALL, color=GREY)
     figure.figimage(sheet, origin="upper")
-    with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=DPI, format="png", metadata={"Software": None})
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def main(args: argparse.Namespace) -> None:

@@ -10,13 +10,11 @@ mIoU is in percent throughout. The standard deviation is over seeds (n - 1 in th
 import argparse
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from mada.cli import InputError, StepParser, run_step
+from mada.figures import save_figure
 from mada.files import atomic_path, read_json, write_csv
 
 MEANS = ("miou", "miou_19", "miou_16", "miou_13")
@@ -141,9 +139,7 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
     axes.set_ylabel("mIoU (%)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(y=0.12)
-    with atomic_path(path) as partial:
-        figure.savefig(partial, dpi=150, format="png", metadata={"Software": None})
-    plt.close(figure)
+    save_figure(figure, path)
 
 
 def main(args: argparse.Namespace) -> None:

@@ -20,8 +20,9 @@ INSTRUCTIONS = """\
 Images to label: {count} (in images/, one label map each)
 
 Paint every pixel with one of the classes of classes.csv. A label map is an 8-bit PNG of one
-channel, exactly as large as its image and named like it with the ending .png; each pixel holds
-the class's train_id. Leave as void ({void}) what belongs to no class or cannot be told.
+channel, exactly as large as its image is upright (width and height in manifest.csv) and named
+like it with the ending .png; each pixel holds the class's train_id. Leave as void ({void}) what
+belongs to no class or cannot be told.
 """
 
 
@@ -51,8 +52,9 @@ def main(args: argparse.Namespace) -> None:
     twice = ranking.loc[ranking["image_id"].duplicated(), "image_id"]
     if len(twice):
         raise InputError(f"{args.ranking}: expected unique ids, found {twice.iloc[0]!r} twice")
-    count = budget_count(args.budget, len(index))
-    chosen = active_samples(ranking, count, read_ids(args.exclude), read_ids(args.include))
+    exclude, include = read_ids(args.exclude), read_ids(args.include)
+    count = budget_count(args.budget, len(index), len(set(exclude)))
+    chosen = active_samples(ranking, count, exclude, include)
     manifest = chosen.merge(
         index[["id", "image", "width", "height"]].rename(columns={"id": "image_id"}),
         on="image_id",

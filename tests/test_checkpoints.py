@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mada.cli import InputError
+from mada.labels import class_set
 from mada.nn.checkpoints import (
     load_discriminator,
     load_network,
@@ -18,8 +19,8 @@ from mada.nn.checkpoints import (
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
 
-CLASSES = "camvid11"
-DESCRIPTION = NetworkDescription("resnet18", 11, 8, 32)
+CLASSES = "cityscapes16"
+DESCRIPTION = NetworkDescription("resnet18", 16, 8, 32)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_network_comes_back_equal(network, saved):
 
 
 def test_discriminator_comes_back_equal(tmp_path):
-    discriminator = Discriminator(11)
+    discriminator = Discriminator(16)
     save_network(discriminator, tmp_path / "d.pt", CLASSES, {})
     loaded = load_discriminator(tmp_path / "d.pt", CLASSES).state_dict()
     expected = discriminator.state_dict()
@@ -63,12 +64,11 @@ def test_discriminator_comes_back_equal(tmp_path):
 def test_checkpoint_tells_what_made_it(saved):
     value = load_plain(saved)
     assert value["settings"] == {"seed": 3, "crop": [64, 32]}
-    assert value["class_set"] == CLASSES
-    assert len(value["classes"]) == 11
+    assert value["classes"] == list(class_set(CLASSES).names)
 
 
 def test_bytes_do_not_depend_on_the_path(tmp_path):
-    discriminator = Discriminator(11)
+    discriminator = Discriminator(16)
     first, second = tmp_path / "a.pt", tmp_path / "elsewhere" / "another-name.pt"
     for path in (first, second):
         save_network(discriminator, path, CLASSES, {"seed": 0})
@@ -91,11 +91,11 @@ def test_renamed_tensor_is_named(saved, tmp_path):
 
 def test_tensor_of_another_shape_is_named_with_both_shapes(saved, tmp_path):
     def grow(value):
-        value["state_dict"]["classifier.weight"] = torch.zeros(12, 8, 1, 1)
+        value["state_dict"]["classifier.weight"] = torch.zeros(17, 8, 1, 1)
 
     path = altered(saved, tmp_path / "grown.pt", grow)
     expected = (
-        r"grown\.pt: .*classifier\.weight of shape \(12, 8, 1, 1\) instead of \(11, 8, 1, 1\)"
+        r"grown\.pt: .*classifier\.weight of shape \(17, 8, 1, 1\) instead of \(16, 8, 1, 1\)"
     )
     with pytest.raises(InputError, match=expected):
         load_network(path, CLASSES)
@@ -113,9 +113,7 @@ def test_network_is_unchanged_by_a_state_that_is_refused():
 
 
 def test_other_classes_are_refused(saved):
-    with pytest.raises(
-        InputError, match=r"model\.pt: expected classes cityscapes19, found camvid11"
-    ):
+    with pytest.raises(InputError, match=r"model\.pt: expected classes"):
         load_network(saved, "cityscapes19")
 
 
@@ -132,7 +130,7 @@ def test_other_format_is_refused(saved, tmp_path):
 
 
 def test_discriminator_in_place_of_a_network_is_refused(tmp_path):
-    save_network(Discriminator(11), tmp_path / "discriminator.pt", CLASSES, {})
+    save_network(Discriminator(16), tmp_path / "discriminator.pt", CLASSES, {})
     with pytest.raises(InputError, match=r"discriminator\.pt"):
         load_network(tmp_path / "discriminator.pt", CLASSES)
 
@@ -143,7 +141,7 @@ def test_network_in_place_of_a_discriminator_is_refused(saved):
 
 
 def test_truncated_checkpoint_is_refused(tmp_path):
-    save_network(Discriminator(11), tmp_path / "whole.pt", CLASSES, {})
+    save_network(Discriminator(16), tmp_path / "whole.pt", CLASSES, {})
     whole = (tmp_path / "whole.pt").read_bytes()
     for length in (0, 3, 100, 5000, len(whole) // 2, len(whole) - 100, len(whole) - 1):
         (tmp_path / "cut.pt").write_bytes(whole[:length])

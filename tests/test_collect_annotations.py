@@ -1,5 +1,6 @@
 """What annotators hand back: only the manifest's labels are opened, and each is checked."""
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,3 +99,35 @@ def test_image_that_the_index_does_not_have_is_named(work):
     index[index["id"] != work.active[2]].to_csv(work.index, index=False)
     (line,) = error_lines(collect(work))
     assert "index.csv" in line and work.active[2] in line
+
+
+def test_labels_of_ones_own_folder_and_class_table(tmp_path):
+    root = tmp_path / "photos"
+    for folder in ("rgb", "masks"):
+        (root / folder / "day").mkdir(parents=True)
+    for name in "ab":
+        Image.new("RGB", (6, 4)).save(root / f"rgb/day/{name}.jpg")
+    Image.fromarray(np.uint8([[40, 41, 9, 40, 40, 40]] * 4)).save(root / "masks/day/b_m.png")
+    rows = [{"name": f"class {n}", "ids": [40 + n], "colour": [n, n, 9]} for n in range(2)]
+    classes = tmp_path / "classes.json"
+    classes.write_text(json.dumps({"classes": rows, "void_ids": [9]}))
+    images = [str(root / f"rgb/day/{name}.jpg") for name in "ab"]
+    index = {"id": ["day/a", "day/b"], "image": images, "width": 6, "height": 4}
+    pd.DataFrame(index).assign(sequence="day", frame=0).to_csv(tmp_path / "index.csv", index=False)
+    manifest = {"image_id": ["day/b"], "image": images[1:], "width": 6, "height": 4}
+    pd.DataFrame(manifest).to_csv(tmp_path / "manifest.csv", index=False)
+
+    def collect_by(label_glob: str):
+        return run_step(
+            *("collect_annotations", "--manifest", tmp_path / "manifest.csv"),
+            *("--index", tmp_path / "index.csv", "--layout", "folder", "--root", root),
+            *("--image-glob", "rgb/*/*.jpg", "--label-glob", label_glob, "--classes", classes),
+            *("--output", tmp_path / "out"),
+        )
+
+    (line,) = error_lines(collect_by("none"))
+    assert "day/b: no label by label glob 'none'" in line
+    result = collect_by("masks/*/*_m.png")
+    assert result.returncode == 0, result.stderr
+    with Image.open(tmp_path / "out/labels/day/b.png") as label:
+        assert np.asarray(label).tolist() == [[0, 1, 255, 0, 0, 0]] * 4

@@ -1,5 +1,6 @@
 """The index of a split, and that bad files are named before anything trains on them."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -168,4 +169,67 @@ def test_labels_that_the_class_set_cannot_express_are_refused(tmp_path):
         shutil.copy(path, path.with_name(f"drive_{number:04d}.png"))
     result = run_index(tmp_path / "index.csv", "camvid", root, "train", "required", "cityscapes19")
     (line,) = error_lines(result)
-    assert "camvid11" in line and "cityscapes19" in line
+    assert "class table" in line and "cityscapes19" in line
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """A root of two photographs of one's own, one of them held sideways, and their labels."""
+    root = tmp_path / "photos"
+    for folder in ("rgb", "masks"):
+        (root / folder).mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (12, 8)).save(root / "rgb" / "a.jpg", exif=exif)
+    Image.new("L", (10, 6)).save(root / "rgb" / "b.png")
+    Image.new("L", (8, 12), 40).save(root / "masks" / "a_mask.png")
+    Image.new("L", (10, 6), 255).save(root / "masks" / "b_mask.png")
+    table = [
+        {"name": "way", "ids": [40], "colour": [1, 1, 1]},
+        {"name": "rest", "ids": [41], "colour": [2, 2, 2]},
+    ]
+    (tmp_path / "classes.json").write_text(json.dumps({"classes": table, "void_ids": [255]}))
+    return root
+
+
+def index_photos(photos: Path, output: Path, labels: str, *more: object):
+    return run_step(
+        *("index_dataset", "--layout", "folder", "--root", photos, "--split", "train"),
+        *("--labels", labels, "--classes", photos.parent / "classes.json"),
+        *("--image-glob", "rgb/*", "--output", output, *more),
+    )
+
+
+def test_photographs_of_any_kind_are_indexed_upright_with_labels_of_own_ids(photos, tmp_path):
+    output = tmp_path / "index.csv"
+    result = index_photos(photos, output, "required", "--label-glob", "masks/*_mask.png")
+    assert result.returncode == 0, result.stderr
+    table = read(output)
+    assert table["id"].tolist() == ["a", "b"]
+    assert table["label"].tolist() == [str(photos / f"masks/{n}_mask.png") for n in "ab"]
+    assert table[["width", "height"]].to_numpy().tolist() == [[8, 12], [10, 6]]
+
+
+def test_label_must_match_the_upright_image(photos, tmp_path):
+    Image.new("L", (12, 8), 40).save(photos / "masks" / "a_mask.png")
+    more = ("--label-glob", "masks/*_mask.png")
+    (line,) = error_lines(index_photos(photos, tmp_path / "index.csv", "required", *more))
+    assert "a_mask.png: expected 8x12 pixels like its image, found 12x8" in line
+
+
+def test_photographs_without_labels(photos, tmp_path):
+    for labels in ("none", "optional"):
+        result = index_photos(photos, tmp_path / "index.csv", labels, "--label-glob", "none")
+        assert result.returncode == 0, result.stderr
+        assert "label" not in read(tmp_path / "index.csv")
+    (line,) = error_lines(
+        index_photos(photos, tmp_path / "other.csv", "required", "--label-glob", "none")
+    )
+    assert "label glob: expected a pattern of labels, found 'none'" in line
+
+
+def test_16_bit_photograph_is_refused_in_one_line(photos, tmp_path):
+    Image.fromarray(np.ones((6, 10), np.uint16)).save(photos / "rgb" / "b.png")
+    result = index_photos(photos, tmp_path / "index.csv", "none", "--label-glob", "none")
+    (line,) = error_lines(result)
+    assert "rgb/b.png: expected 8 bits a channel" in line

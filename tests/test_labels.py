@@ -1,7 +1,9 @@
 """Which training id every stored label value stands for, and which label files are refused."""
 
+import json
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,9 @@ from mada.labels import (
     REPORTED_SUBSETS,
     UNKNOWN,
     VOID,
+    class_set,
     label_image,
     read_label,
-    read_pixels,
     train_id_table,
 )
 
@@ -24,6 +26,20 @@ from mada.labels import (
 # motorcycle, bicycle.
 IN_19 = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
 IN_16 = [7, 8, 11, 12, 13, 17, 19, 20, 21, 23, 24, 25, 26, 28, 32, 33]  # no 22, 27, 31
+# The 11 classes of CamVid's SegNet distribution, and what each takes in.
+CAMVID = (
+    ("sky", ["sky"]),
+    ("building", ["building", "wall", "bridge", "tunnel"]),
+    ("pole", ["pole"]),
+    ("road", ["road"]),
+    ("pavement", ["sidewalk"]),
+    ("tree", ["vegetation", "terrain"]),
+    ("sign", ["traffic sign", "traffic light"]),
+    ("fence", ["fence", "guard rail"]),
+    ("car", ["car", "truck", "bus", "train", "caravan", "trailer"]),
+    ("pedestrian", ["person"]),
+    ("bicyclist", ["rider", "bicycle", "motorcycle"]),
+)
 INTO_CAMVID = {
     23: 0,  # sky
     **{11: 1, 12: 1, 15: 1, 16: 1},  # building, wall, bridge, tunnel
@@ -40,51 +56,91 @@ INTO_CAMVID = {
 TRAINED = {
     "cityscapes19": {value: place for place, value in enumerate(IN_19)},
     "cityscapes16": {value: place for place, value in enumerate(IN_16)},
-    "camvid11": INTO_CAMVID,
+    "camvid": INTO_CAMVID,
 }
+
+
+def write_classes(path: Path, table: list[dict], void_ids: list[int]) -> str:
+    path.write_text(json.dumps({"classes": table, "void_ids": void_ids}))
+    return str(path)
+
+
+@pytest.fixture
+def classes(request, tmp_path) -> str:
+    """A built-in class set's name, or the file of CamVid's class table."""
+    if request.param in CLASS_SETS:
+        return request.param
+    table = [
+        {"name": name, "ids": [place], "colour": [place, 9, 9], "cityscapes": cities}
+        for place, (name, cities) in enumerate(CAMVID)
+    ]
+    return write_classes(tmp_path / "classes.json", table, [11])
 
 
 def expected_table(trained: dict[int, int], defined: set[int]) -> list[int]:
     return [trained.get(v, VOID if v in defined else UNKNOWN) for v in range(256)]
 
 
-@pytest.mark.parametrize("class_set", TRAINED)
-def test_cityscapes_ids_are_those_of_the_official_evaluation(class_set):
-    table = train_id_table("cityscapes-ids", class_set)
-    assert table.tolist() == expected_table(TRAINED[class_set], set(range(34)))
+IN_EVERY_SET = pytest.mark.parametrize(
+    ("classes", "trained"), TRAINED.items(), indirect=["classes"], ids=list(TRAINED)
+)
 
 
-@pytest.mark.parametrize("class_set", TRAINED)
-def test_gta5_ids_are_those_of_cityscapes_and_34_for_licence_plates(class_set):
-    table = train_id_table("gta5-ids", class_set)
-    assert table.tolist() == expected_table(TRAINED[class_set], set(range(35)))
+@IN_EVERY_SET
+def test_cityscapes_ids_are_those_of_the_official_evaluation(classes, trained):
+    table = train_id_table("cityscapes-ids", classes)
+    assert table.tolist() == expected_table(trained, set(range(34)))
+
+
+@IN_EVERY_SET
+def test_gta5_ids_are_those_of_cityscapes_and_34_for_licence_plates(classes, trained):
+    table = train_id_table("gta5-ids", classes)
+    assert table.tolist() == expected_table(trained, set(range(35)))
 
 
 @pytest.mark.parametrize(
-    ("class_set", "classes"), [("cityscapes19", 19), ("cityscapes16", 16), ("camvid11", 11)]
+    ("classes", "count"),
+    [("cityscapes19", 19), ("cityscapes16", 16), ("camvid", 11)],
+    indirect=["classes"],
 )
-def test_training_ids_stand_for_themselves(class_set, classes):
-    trained = {value: value for value in range(classes)}
-    table = train_id_table("train-ids", class_set)
-    assert table.tolist() == expected_table(trained, {255})
+def test_training_ids_stand_for_themselves(classes, count):
+    trained = {value: value for value in range(count)}
+    assert train_id_table("train-ids", classes).tolist() == expected_table(trained, {255})
 
 
-def test_camvid_ids_stand_for_themselves_and_11_is_void():
-    trained = {value: value for value in range(11)}
-    assert train_id_table("camvid-ids", "camvid11").tolist() == expected_table(trained, {11})
+@pytest.mark.parametrize(
+    ("classes", "count", "void"),
+    [("cityscapes19", 19, 255), ("cityscapes16", 16, 255), ("camvid", 11, 11)],
+    indirect=["classes"],
+)
+def test_own_ids_are_the_tables_and_of_a_built_in_set_the_training_ids(classes, count, void):
+    trained = {value: value for value in range(count)}
+    assert train_id_table("own-ids", classes).tolist() == expected_table(trained, {void})
 
 
-@pytest.mark.parametrize("class_set", ["cityscapes19", "cityscapes16"])
-def test_camvid_labels_cannot_be_told_apart_into_cityscapes_classes(class_set):
-    with pytest.raises(InputError, match=f"camvid11, found '{class_set}'"):
-        train_id_table("camvid-ids", class_set)
+def test_own_ids_may_be_any_values_and_several_for_one_class(tmp_path):
+    table = [
+        {"name": "way", "ids": [200, 3], "colour": [1, 1, 1]},
+        {"name": "rest", "ids": [0], "colour": [2, 2, 2]},
+        {"name": "never labelled here", "colour": [3, 3, 3], "cityscapes": ["sky"]},
+    ]
+    classes = write_classes(tmp_path / "classes.json", table, [255, 9])
+    found = train_id_table("own-ids", classes)
+    assert found.tolist() == expected_table({200: 0, 3: 0, 0: 1}, {255, 9})
+    Image.fromarray(np.uint8([[3, 200, 9], [0, 255, 3]])).save(tmp_path / "label.png")
+    assert read_label(tmp_path / "label.png", found).tolist() == [[0, 0, VOID], [1, VOID, 0]]
+    Image.fromarray(np.uint8([[3, 2]])).save(tmp_path / "label.png")
+    with pytest.raises(InputError, match=r"label\.png: expected values of .* found \[2\]"):
+        read_label(tmp_path / "label.png", found)
 
 
-def test_unknown_class_set_and_encoding_are_named():
+def test_unknown_class_set_and_encoding_are_named(tmp_path):
     with pytest.raises(InputError, match=r"cityscapes19.*found 'cityscapes20'"):
         train_id_table("cityscapes-ids", "cityscapes20")
     with pytest.raises(InputError, match=r"gta5-ids.*found 'gta6-ids'"):
         train_id_table("gta6-ids", "cityscapes19")
+    with pytest.raises(InputError, match=r"gone\.json: expected a class table, found no file"):
+        train_id_table("own-ids", str(tmp_path / "gone.json"))
 
 
 def test_subsets_with_a_mean_of_their_own_have_the_sizes_they_are_named_for():
@@ -124,16 +180,16 @@ def test_palette_is_only_for_show(tmp_path, table):
     assert read_label(tmp_path / "label.png", table).tolist() == [[0, 1], [18, VOID]]
 
 
-@pytest.mark.parametrize("class_set", CLASS_SETS)
-def test_label_images_hold_training_ids_and_show_the_colours_of_their_classes(tmp_path, class_set):
-    classes = len(CLASS_SETS[class_set])
-    train_ids = np.uint8([[*range(classes), VOID]])
-    label_image(train_ids, class_set).save(tmp_path / "label.png")
-    table = train_id_table("train-ids", class_set)
+@pytest.mark.parametrize("classes", TRAINED, indirect=True)
+def test_label_images_hold_training_ids_and_show_the_colours_of_their_classes(tmp_path, classes):
+    chosen = class_set(classes)
+    train_ids = np.uint8([[*range(len(chosen)), VOID]])
+    label_image(train_ids, classes).save(tmp_path / "label.png")
+    table = train_id_table("train-ids", classes)
     assert read_label(tmp_path / "label.png", table).tolist() == train_ids.tolist()
     with Image.open(tmp_path / "label.png") as stored:
         shown = np.asarray(stored.convert("RGB"))[0].tolist()
-    assert shown == [*map(list, CLASS_SETS[class_set].colours), [0, 0, 0]]
+    assert shown == [*map(list, chosen.colours), [0, 0, 0]]
 
 
 def test_every_unknown_value_is_named_with_its_file(tmp_path, table):
@@ -184,6 +240,6 @@ def test_png_cut_off_anywhere_in_its_pixels_is_refused_and_named(tmp_path, table
             read_label(path, table)
 
 
-def test_missing_image_is_named(tmp_path):
+def test_missing_label_is_named(tmp_path, table):
     with pytest.raises(InputError, match=r"gone\.png"):
-        read_pixels(tmp_path / "gone.png")
+        read_label(tmp_path / "gone.png", table)

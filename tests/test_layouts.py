@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mada.cli import InputError
-from mada.layouts import list_items
+from mada.layouts import label_table, list_items
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -109,6 +109,131 @@ def test_folder_layout_takes_subfolders_as_sequences(tmp_path):
         tmp_path / "train/labels/a/1.png",
         tmp_path / "train/labels/b/2.png",
     ]
+
+
+def found(root: Path, split: str, image_glob: str, label_glob: str | None) -> list[tuple]:
+    """Id, image, label and sequence of every item, paths relative to the root."""
+    return [
+        (
+            item.id,
+            item.image.relative_to(root).as_posix(),
+            item.label and item.label.relative_to(root).as_posix(),
+            item.sequence,
+        )
+        for item in list_items("folder", root, split, image_glob, label_glob)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image_glob", "label_glob", "image", "item_id", "label"),
+    [
+        # A name with a fixed beginning and end
+        (
+            *("rgb/{split}/*_rgb.jpg", "masks/{split}/*_mask.png"),
+            *("rgb/train/a_7_rgb.jpg", "a_7", "masks/train/a_7_mask.png"),
+        ),
+        # Folders below, or none
+        ("rgb/**/*", "gt/**/*.png", "rgb/x/y/7.jpeg", "x/y/7", "gt/x/y/7.png"),
+        ("rgb/**/*", "gt/**/*.png", "rgb/7.jpeg", "7", "gt/7.png"),
+        # Folders first, and in between; what is fixed is no part of the id
+        ("**/rgb/*.png", "**/gt/*.png", "x/y/rgb/7.png", "x/y/7", "x/y/gt/7.png"),
+        ("**/rgb/*.png", "**/gt/*.png", "rgb/7.png", "7", "gt/7.png"),
+        ("*/rgb/*", "labels/*/*.png", "x/rgb/7.webp", "x/7", "labels/x/7.png"),
+        # Two wildcards in a name, one side by side with another
+        ("s*_f??.png", "*/??_l.png", "s3_f07.png", "3/07", "3/07_l.png"),
+        # Dots that end no name, and suffixes left open
+        ("rgb/*", "gt/*.png", "rgb/7.5.png", "7.5", "gt/7.5.png"),
+        ("rgb/*.png", "gt/*.png", "rgb/7.5.png", "7.5", "gt/7.5.png"),
+        ("rgb/*.*", "gt/*.png", "rgb/7.5.png", "7.5", "gt/7.5.png"),
+        ("rgb/*.jp*g", "gt/*.png", "rgb/7.JPG", None, None),
+        ("rgb/*.jp*g", "gt/*.png", "rgb/7.jpeg", "7", "gt/7.png"),
+        ("rgb/*_v1.2*", "gt/*_*.png", "rgb/7_v1.2_b.png", "7/_b", "gt/7__b.png"),
+        # Spellings of one pattern
+        ("./rgb//*", "gt/./*.png", "rgb/7.png", "7", "gt/7.png"),
+    ],
+)
+def test_label_has_in_its_wildcards_what_the_image_has(
+    tmp_path, image_glob, label_glob, image, item_id, label
+):
+    touch(tmp_path, image, "rgb/notes.txt")
+    if item_id is None:
+        with pytest.raises(InputError, match="expected images"):
+            found(tmp_path, "train", image_glob, label_glob)
+        return
+    sequence = Path(item_id).parent.as_posix()
+    expected = [(item_id, image, label, sequence)]
+    assert found(tmp_path, "train", image_glob, label_glob) == expected
+
+
+def test_split_may_stand_anywhere_in_a_pattern(tmp_path):
+    touch(tmp_path, "day/train-1.png", "day/val-1.png", "day/val-2.png")
+    patterns = ("*/{split}-*.png", "*/{split}-*.gt.png")
+    assert found(tmp_path, "val", *patterns) == [
+        ("day/1", "day/val-1.png", "day/val-1.gt.png", "day"),
+        ("day/2", "day/val-2.png", "day/val-2.gt.png", "day"),
+    ]
+
+
+def test_pattern_without_a_split_serves_training_alone(tmp_path):
+    touch(tmp_path, "a/1.png")
+    assert len(found(tmp_path, "train", "a/*", "b/*.png")) == 1
+    with pytest.raises(InputError, match=r"image glob: expected \{split\} in it to tell 'val' ap"):
+        found(tmp_path, "val", "a/*", "b/*.png")
+
+
+def test_unlabelled_images_need_no_pattern_of_labels(tmp_path):
+    touch(tmp_path, "a/1.png")
+    assert found(tmp_path, "train", "a/*", "none") == [("1", "a/1.png", None, ".")]
+
+
+def test_hidden_files_and_what_is_no_image_are_passed_over(tmp_path):
+    touch(tmp_path, "train/images/a/1.png", "train/images/a/._1.png", "train/images/.b/2.png")
+    touch(tmp_path, "train/images/Thumbs.db", "train/images/a.png/3.png")
+    assert ids(list_items("folder", tmp_path, "train")) == ["a.png/3", "a/1"]
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    touch(tmp_path / "elsewhere", "1.png")
+    touch(tmp_path / "root", "train/images/2.png")
+    (tmp_path / "root/train/images/drive").symlink_to(tmp_path / "elsewhere")
+    assert ids(list_items("folder", tmp_path / "root", "train")) == ["2", "drive/1"]
+
+
+@pytest.mark.parametrize(
+    ("image_glob", "label_glob", "message"),
+    [
+        ("a/*", None, "label glob: expected as many wildcards .* 'a/\\*', found '{split}/labels/"),
+        ("a/*", "b/**/*.png", "label glob: expected as many wildcards as in image glob"),
+        ("a/*", "b/*", "label glob: expected a suffix such as .png, found 'b/\\*'"),
+        ("a/*", "b/*.*", "label glob: expected a suffix such as .png"),
+        ("a/[12].png", "b/*.png", "image glob: expected {split}, .* alone, found 'a/\\[12\\].png'"),
+        ("a/*", "b/{name}.png", "label glob: expected {split}, .* alone, found 'b/{name}.png'"),
+        ("../a/*", "none", "image glob: expected a pattern below the root, found '../a/\\*'"),
+        ("/a/*", "none", "image glob: expected a pattern below the root, found '/a/\\*'"),
+        ("a/*", "/b/*.png", "label glob: expected a pattern below the root"),
+        ("a/1.png", "none", "1.png: expected a name in place of wildcards, found 'a/1.png'"),
+        ("a/*.jpg", "none", r"/a: expected images \(\*.jpg\), found none"),
+        ("c/*.jpg", "none", "/c: expected a folder of images, found none"),
+    ],
+)
+def test_patterns_that_make_no_sense_are_refused(tmp_path, image_glob, label_glob, message):
+    touch(tmp_path, "a/1.png")
+    with pytest.raises(InputError, match=message):
+        list_items("folder", tmp_path, "train", image_glob, label_glob)
+
+
+def test_patterns_are_for_the_folder_layout_alone(tmp_path):
+    touch(tmp_path, "images/1.png")
+    with pytest.raises(InputError, match=r"image glob: expected none with layout gta5, found '\*'"):
+        list_items("gta5", tmp_path, "train", image_glob="*")
+    with pytest.raises(InputError, match=r"label glob: expected none with layout gta5, found 'no"):
+        list_items("gta5", tmp_path, "train", label_glob="none")
+
+
+def test_camvid_labels_make_sense_with_a_class_table_only():
+    with pytest.raises(InputError, match=r"class table .* layout camvid, found 'cityscapes19'"):
+        label_table("camvid", "cityscapes19")
+    assert label_table("folder", "cityscapes19")[18] == 18
 
 
 @pytest.mark.parametrize(

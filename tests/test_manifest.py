@@ -113,7 +113,7 @@ def write_ranking(path: Path, ids: list[str], anchors: list | None = None) -> Pa
 def run_write_manifest(tmp_path: Path, index: Path, ranking: Path, budget: str, *more: object):
     return run_step(
         *("write_manifest", "--ranking", ranking, "--index", index, "--budget", budget),
-        *("--classes", "camvid11", "--bundle", tmp_path / "out" / "bundle"),
+        *("--classes", "cityscapes16", "--bundle", tmp_path / "out" / "bundle"),
         *("--output", tmp_path / "out" / "manifest.csv", *more),
     )
 
@@ -147,8 +147,8 @@ def test_manifest_names_the_images_and_the_bundle_holds_them(tmp_path, index):
         tmp_path / "out" / "manifest.csv"
     ).read_bytes()
     classes = pd.read_csv(bundle / "classes.csv")
-    assert classes["train_id"].tolist() == list(range(11))
-    assert classes.loc[3].tolist() == [3, "road", 128, 64, 128]
+    assert classes["train_id"].tolist() == list(range(16))
+    assert classes.loc[9].tolist() == [9, "sky", 70, 130, 180]
     assert "Images to label: 3" in (bundle / "README.txt").read_text()
 
 
@@ -180,3 +180,8 @@ def test_ranking_of_another_pool_and_lost_images_are_refused(tmp_path, index):
     (line,) = error_lines(run_write_manifest(tmp_path, tmp_path / "index.csv", ranking, "2"))
     assert "lost.png" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_all_images_are_all_that_the_exclude_list_leaves():
+    assert budget_count("100%", 10, excluded=3) == 7
+    assert budget_count("50%", 10, excluded=3) == 5  # shares are of the whole pool

@@ -210,8 +210,8 @@ def test_means_over_classes_that_the_set_lacks_are_not_given(rng):
     sixteen = score_table(rng.integers(1, 9, size=(16, 16)), CLASS_SETS["cityscapes16"].names)
     assert [key for key in sixteen if key.startswith("miou")] == ["miou", "miou_16", "miou_13"]
     assert sixteen["miou"] == sixteen["miou_16"] != sixteen["miou_13"]
-    camvid = score_table(rng.integers(1, 9, size=(11, 11)), CLASS_SETS["camvid11"].names)
-    assert [key for key in camvid if key.startswith("miou")] == ["miou"]
+    own = score_table(rng.integers(1, 9, size=(3, 3)), ("road", "sky", "tree"))
+    assert [key for key in own if key.startswith("miou")] == ["miou"]
 
 
 def test_subset_means_leave_out_absent_classes_too():

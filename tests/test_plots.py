@@ -189,6 +189,15 @@ def test_images_of_the_manifest_that_are_gone_are_named(manifest):
         plot_selection.main(plot_selection.parser().parse_args(arguments))
 
 
+def test_thumbnails_are_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photo.jpg", exif=exif)
+    thumbnail = plot_selection.thumbnail(str(tmp_path / "photo.jpg"))
+    width = plot_selection.THUMBNAIL
+    assert thumbnail.shape == (width * WIDTH // HEIGHT, width, 3)
+
+
 def test_scores_keep_three_significant_digits():
     written = [plot_selection.three_digits(x) for x in (60.541, 0.04567, 1234.5, 0, -3, 2.5e-6)]
     assert written == ["60.5", "0.0457", "1230", "0", "−3.00", "2.50e−06"]

@@ -244,3 +244,15 @@ def test_entropy_does_not_depend_on_the_number_of_pixels(rng):
     small = prediction_scores(scores)[0].item()
     large = prediction_scores(scores.repeat(1, 1, 3, 2))[0].item()
     assert large == pytest.approx(small, rel=1e-5)
+
+
+def test_padding_counts_for_no_category():
+    scores = torch.zeros(1, 2, 4, 4)
+    scores[:, 1] = 1  # everything is predicted to be category 1
+    inside = torch.ones(1, 16, 16, dtype=torch.bool)
+    inside[:, 8:] = False
+    masks = category_masks(scores, inside=inside)
+    assert (masks[0, :2] == 1).all() and (masks[0, 2:] == VOID).all()
+    features = torch.ones(1, 1, 4, 4)
+    features[:, :, 2:] = 100  # whatever a network makes of padding
+    assert category_means(features, masks, 2).tolist() == [[0, 1]]

@@ -34,8 +34,8 @@ def equal(batches, others) -> bool:
 
 def test_batches_do_not_depend_on_the_number_of_loader_workers(index):
     alone = list(crops(index).batches(3, 0, 4, workers=0))
-    assert [tuple(x.shape) for x, _ in alone] == [(3, 3, 32, 48)] * 4
-    assert [tuple(y.shape) for _, y in alone] == [(3, 32, 48)] * 4
+    assert [tuple(x.shape) for x, _, _ in alone] == [(3, 3, 32, 48)] * 4
+    assert [tuple(y.shape) for _, y, _ in alone] == [(3, 32, 48)] * 4
     assert equal(alone, list(crops(index).batches(3, 0, 4, workers=2)))
 
 
@@ -92,8 +92,8 @@ def test_image_and_label_stay_in_register(axis, resize):
     directions = set()
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        pixels, label = random_crop(image, place, resize, CROP, rng)
-        inside = label != VOID
+        pixels, label, inside = random_crop(image, place, resize, CROP, rng)
+        assert (label[~inside] == VOID).all()
         difference = pixels[..., 0].astype(int) - label
         assert np.abs(difference[inside]).max() <= 1  # bilinear against nearest
         assert (pixels[..., 0] == pixels[..., 2]).all()
@@ -108,7 +108,7 @@ def test_nothing_is_mirrored_unless_asked_for():
     image = Image.fromarray(np.stack([place] * 3, axis=2))
     straight = CropSettings(48, 32, 1.0, 1.0, flip=False)
     for seed in range(20):
-        _, label = random_crop(image, place, None, straight, np.random.default_rng(seed))
+        _, label, _ = random_crop(image, place, None, straight, np.random.default_rng(seed))
         assert (np.diff(label[0].astype(int)) == 1).all()
 
 
@@ -117,7 +117,7 @@ def test_resize_ratio_stays_within_its_range():
     image = Image.fromarray(np.stack([place] * 3, axis=2))
     steps = []
     for seed in range(40):
-        _, label = random_crop(image, place, None, CROP, np.random.default_rng(seed))
+        _, label, _ = random_crop(image, place, None, CROP, np.random.default_rng(seed))
         steps.append(abs(int(label[0, -1]) - int(label[0, 0])) / 47)  # source pixels per pixel
     assert 1 / 1.5 - 0.03 <= min(steps) < 0.8
     assert 1.4 < max(steps) <= 2 + 0.03
@@ -127,11 +127,12 @@ def test_small_image_is_padded_with_void():
     image = Image.new("RGB", (30, 20), (9, 8, 7))
     label = np.full((20, 30), 5, np.uint8)
     straight = CropSettings(48, 32, 1.0, 1.0, flip=False)
-    pixels, labels = random_crop(image, label, None, straight, np.random.default_rng(0))
+    pixels, labels, inside = random_crop(image, label, None, straight, np.random.default_rng(0))
     assert pixels.shape == (32, 48, 3) and labels.shape == (32, 48)
     assert (labels[:20, :30] == 5).all() and (pixels[:20, :30] == (9, 8, 7)).all()
     padding = np.ones((32, 48), bool)
     padding[:20, :30] = False
+    assert (inside == ~padding).all()
     assert (labels[padding] == VOID).all() and (pixels[padding] == 0).all()
 
 

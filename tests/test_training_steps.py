@@ -15,7 +15,7 @@ from PIL import Image
 
 import adapt
 from mada.cli import InputError
-from mada.labels import label_image, train_id_table
+from mada.labels import VOID, label_image, train_id_table
 from mada.nn.checkpoints import load_discriminator, load_network
 from mada.nn.training import ResumeState
 from tiny import command, error_lines, index_of, make_tiny, run_step
@@ -23,7 +23,9 @@ from tiny import command, error_lines, index_of, make_tiny, run_step
 CLASSES, CHANNELS, ITERATIONS = "cityscapes19", 8, 6
 COMMON = (
     *("--classes", CLASSES, "--batch-size", 2, "--seed", 0, "--learning-rate", 0.01),
-    *("--crop", "64x32", "--source-encoding", "gta5-ids", "--device", "cpu"),
+    *("--crop", "64x32", "--resize-range", 0.5, 1.5, "--flip", "--momentum", 0.9),
+    *("--weight-decay", 2e-4, "--power", 0.9),
+    *("--source-encoding", "gta5-ids", "--device", "cpu"),
 )
 
 
@@ -60,6 +62,7 @@ def warmup_arguments(data: SimpleNamespace, folder: Path, *more: object) -> tupl
         *("--statistics", data.target),
         *("--iterations", ITERATIONS, "--backbone", "resnet18", "--feature-channels", CHANNELS),
         *("--output-stride", 32, "--output", folder / "model.pt"),
+        *("--adversarial-weight", 0.01, "--discriminator-learning-rate", 1e-4),
         *("--discriminator-output", folder / "discriminator.pt"),
         *("--history", folder / "history.csv", *more),
     )
@@ -145,8 +148,13 @@ def adapt_arguments(data, uninterrupted, folder: Path, variant: str, *more: obje
     )
 
 
+ALIGNMENT = ("--alignment-weight", 0.7, "--ema-decay", 0.5)
+ONLINE = ("--pseudo-weight", 1, "--pseudo-source", "online", "--pseudo-threshold", 0)
+FIXED = ("--pseudo-weight", 1, "--pseudo-source", "fixed", "--pseudo-threshold", 0)
+
+
 def with_anchors(data: SimpleNamespace) -> tuple:
-    return ("--pseudo-labels", data.pseudo, "--anchors", data.anchors)
+    return ("--unlabelled", data.target, "--anchors", data.anchors, *ALIGNMENT)
 
 
 def adapt_here(arguments: tuple) -> None:
@@ -155,7 +163,8 @@ def adapt_here(arguments: tuple) -> None:
 
 
 def test_full_adaptation_trains_with_every_loss(data, uninterrupted, tmp_path):
-    result = run_step(*adapt_arguments(data, uninterrupted, tmp_path, "M4", *with_anchors(data)))
+    more = (*with_anchors(data), *FIXED, "--pseudo-labels", data.pseudo)
+    result = run_step(*adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
     assert result.returncode == 0, result.stderr
     assert names(tmp_path) == {"model.pt", "history.csv"}
     history = pd.read_csv(tmp_path / "history.csv")
@@ -176,8 +185,7 @@ def test_anchors_stay_in_m2_and_move_in_m3(
         "save",
         lambda self, value: kept.append(value["state"]["anchors"]["values"].clone().numpy()),
     )
-    more = (*with_anchors(data), "--ema-decay", 0.5)
-    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, variant, *more))
+    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, variant, *with_anchors(data)))
     given = np.load(data.anchors)
     assert len(kept) == 2  # after the first and the second of three iterations
     moved = [not np.array_equal(values, given) for values in kept]
@@ -194,13 +202,41 @@ def test_control_trains_on_labels_alone(data, uninterrupted, tmp_path, torch_set
     assert names(tmp_path) == {"model.pt", "history.csv"}
 
 
-def test_variant_that_aligns_needs_anchors(data, uninterrupted, tmp_path, torch_settings):
-    with pytest.raises(InputError, match="M3: expected --pseudo-labels and --anchors"):
+def test_online_pseudo_labels_need_no_file_and_cover_all_but_padding(
+    data, uninterrupted, tmp_path, torch_settings
+):
+    more = (*with_anchors(data), *ONLINE)
+    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert (history["pseudo"] > 0).all()
+
+
+def test_own_prediction_is_void_where_unsure_and_on_padding():
+    logits = torch.tensor([[[[9.0, 0.1, 9.0]], [[0.0, 0.0, 0.0]]]])  # one row of three pixels
+    inside = torch.tensor([[[True, True, False]]])
+    labels = adapt.confident_prediction(logits, inside, 0.9)
+    assert labels.tolist() == [[[0, VOID, VOID]]]
+    assert adapt.confident_prediction(logits, inside, 0.0).tolist() == [[[0, 0, VOID]]]
+
+
+def test_annotated_images_are_left_out_of_the_unlabelled(
+    data, uninterrupted, tmp_path, torch_settings
+):
+    more = ("--unlabelled", data.active, "--anchors", data.anchors, *ALIGNMENT)
+    with pytest.raises(InputError, match="expected images without annotation, found none"):
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M2", *more))
+
+
+def test_settings_that_a_variant_needs_are_named(data, uninterrupted, tmp_path, torch_settings):
+    with pytest.raises(InputError, match="M3: expected --unlabelled, --anchors, --alignment-w"):
         adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M3"))
+    more = (*with_anchors(data), *FIXED)
+    with pytest.raises(InputError, match="M4: expected --pseudo-labels, found none"):
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
 
 
 def test_anchors_of_another_network_are_refused(data, uninterrupted, tmp_path, torch_settings):
     np.save(tmp_path / "wide.npy", np.zeros((2, 19 * 16), np.float32))
-    more = ("--pseudo-labels", data.pseudo, "--anchors", tmp_path / "wide.npy")
+    more = ("--unlabelled", data.target, "--anchors", tmp_path / "wide.npy", *ALIGNMENT)
     with pytest.raises(InputError, match=r"wide\.npy: expected rows of 152 values, found 304"):
         adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M3", *more))

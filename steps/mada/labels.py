@@ -1,19 +1,21 @@
 """Class sets, and the tables that take label files of any encoding to training ids.
 
 Cityscapes' names, ids and colours come from ``cityscapesscripts``, so that classes count here
-exactly as in the official evaluation.  A *class set* is what the network predicts; an
-*encoding* is what numbers a data set's label files hold.
+exactly as in the official evaluation.  A *class set* is what the network predicts: a built-in
+one, or a class table of the configuration.  An *encoding* is what numbers a data set's label
+files hold.
 """
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from cityscapesscripts.helpers.labels import labels as CITYSCAPES_LABELS
 from PIL import Image
 
+from mada.class_tables import ClassSet, read_class_set
 from mada.cli import InputError
+from mada.images import opened
 
 VOID = 255  # training id of pixels that neither train nor count
 UNKNOWN = -1  # an id that the encoding does not define
@@ -25,24 +27,14 @@ _EVALUATED = sorted(
 )
 
 
-@dataclass(frozen=True)
-class ClassSet:
-    """The categories of one experiment; a category's position is its training id."""
-
-    names: tuple[str, ...]
-    colours: tuple[tuple[int, int, int], ...]
-    members: dict[str, str]  # Cityscapes name -> name in this set; names not listed are void
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-
 def _cityscapes_set(left_out: tuple[str, ...] = ()) -> ClassSet:
     kept = [label for label in _EVALUATED if label.name not in left_out]
     return ClassSet(
         tuple(label.name for label in kept),
         tuple(label.color for label in kept),
         {label.name: label.name for label in kept},
+        tuple((place,) for place in range(len(kept))),
+        (VOID,),
     )
 
 
@@ -51,30 +43,9 @@ def _cityscapes_set(left_out: tuple[str, ...] = ()) -> ClassSet:
 _NOT_IN_SYNTHIA = ("terrain", "truck", "train")
 _NOT_IN_13 = ("wall", "fence", "pole")
 
-# The 11 classes of CamVid's SegNet distribution with their usual colours, in the order of its
-# ids, and the Cityscapes classes that each takes in.
-_CAMVID = (
-    ("sky", (128, 128, 128), ("sky",)),
-    ("building", (128, 0, 0), ("building", "wall", "bridge", "tunnel")),
-    ("pole", (192, 192, 128), ("pole",)),
-    ("road", (128, 64, 128), ("road",)),
-    ("pavement", (60, 40, 222), ("sidewalk",)),
-    ("tree", (128, 128, 0), ("vegetation", "terrain")),
-    ("sign", (192, 128, 128), ("traffic sign", "traffic light")),
-    ("fence", (64, 64, 128), ("fence", "guard rail")),
-    ("car", (64, 0, 128), ("car", "truck", "bus", "train", "caravan", "trailer")),
-    ("pedestrian", (64, 64, 0), ("person",)),
-    ("bicyclist", (0, 128, 192), ("rider", "bicycle", "motorcycle")),
-)
-
 CLASS_SETS = {
     "cityscapes19": _cityscapes_set(),
     "cityscapes16": _cityscapes_set(_NOT_IN_SYNTHIA),
-    "camvid11": ClassSet(
-        tuple(name for name, _, _ in _CAMVID),
-        tuple(colour for _, colour, _ in _CAMVID),
-        {city: name for name, _, cities in _CAMVID for city in cities},
-    ),
 }
 
 # Subsets whose mean is reported beside the mean over all classes.
@@ -86,20 +57,24 @@ REPORTED_SUBSETS = {
 
 
 def class_set(name: str) -> ClassSet:
-    """Return the class set of a name.
+    """Return the built-in class set of a name, or the one of a ``classes.json`` file.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is none of that name, or the file's table has mistakes.
     """
-    if name not in CLASS_SETS:
-        raise InputError(f"classes: expected one of {sorted(CLASS_SETS)}, found {name!r}")
-    return CLASS_SETS[name]
+    if name in CLASS_SETS:
+        return CLASS_SETS[name]
+    if name.endswith(".json"):
+        return read_class_set(Path(name))
+    raise InputError(
+        f"classes: expected one of {sorted(CLASS_SETS)} or a classes.json file, found {name!r}"
+    )
 
 
 def class_set_name(text: str) -> str:
-    """argparse type: the name of a class set."""
+    """argparse type: the name of a class set, or the path of its file."""
     try:
         class_set(text)
     except InputError as error:
@@ -116,7 +91,7 @@ def _names_by_id(encoding: str) -> dict[int, str]:
     return by_id
 
 
-ENCODINGS = ("cityscapes-ids", "gta5-ids", "camvid-ids", "train-ids")
+ENCODINGS = ("cityscapes-ids", "gta5-ids", "own-ids", "train-ids")
 
 
 def train_id_table(encoding: str, classes: str) -> np.ndarray:
@@ -125,9 +100,10 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
     Parameters
     ----------
     encoding : str
-        One of ``ENCODINGS``.
+        One of ``ENCODINGS``; own-ids are those of the class table, and of a built-in class set
+        the training ids.
     classes : str
-        Name of a class set, see ``class_set``.
+        Class set, see ``class_set``.
 
     Returns
     -------
@@ -138,18 +114,17 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
     Raises
     ------
     InputError
-        If the encoding cannot be expressed in the class set.
+        If there is no such encoding or class set.
     """
     chosen = class_set(classes)
     table = np.full(256, UNKNOWN, dtype=np.int16)
     if encoding == "train-ids":
         table[: len(chosen)] = np.arange(len(chosen))
         table[VOID] = VOID
-    elif encoding == "camvid-ids":
-        if classes != "camvid11":
-            raise InputError(f"classes: CamVid's labels need camvid11, found {classes!r}")
-        table[: len(chosen)] = np.arange(len(chosen))
-        table[len(chosen)] = VOID  # 11: unlabelled
+    elif encoding == "own-ids":
+        for place, ids in enumerate(chosen.ids):
+            table[list(ids)] = place
+        table[list(chosen.void_ids)] = VOID
     elif encoding in ENCODINGS:
         for value, name in _names_by_id(encoding).items():
             member = chosen.members.get(name)
@@ -179,7 +154,9 @@ def read_label(path: Path, table: np.ndarray) -> np.ndarray:
     InputError
         If the file cannot be read, has several channels, or holds an undefined value.
     """
-    values = read_pixels(path)
+    with opened(path) as image:
+        image.load()
+        values = np.asarray(image)  # of a palette the indices
     bits = _grey_bits(path)
     if bits is not None and bits < 8:
         # Pillow stretches these to 0 … 255, and ids would be taken for others.
@@ -202,22 +179,6 @@ def _grey_bits(path: Path) -> int | None:
         header = file.read(26)
     greyscale = header[12:16] == b"IHDR" and header[25] == 0
     return header[24] if greyscale else None
-
-
-def read_pixels(path: Path) -> np.ndarray:
-    """Decode an image file to its stored values (palette indices for paletted files).
-
-    Raises
-    ------
-    InputError
-        If the file is missing, truncated, or not an image.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: expected a readable image, found {error}") from error
 
 
 def palette(classes: str) -> list[int]:

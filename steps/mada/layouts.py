@@ -1,58 +1,77 @@
 """Readers of the data sets' own folder layouts: which image has which label, and from which drive.
 
 A reader lists files by name alone; nothing is opened here.  Adding a data set means adding one
-function and one line to ``LAYOUTS``.
+function and one line to ``LAYOUTS``; most need none, since ``folder`` takes patterns.
+
+A pattern is relative to a data set's root.  ``*`` and ``?`` stand for characters of one name,
+``**`` for any number of folders; hidden files and what is no image are passed over.
 """
 
+import argparse
+import glob
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from mada.cli import InputError
+from mada.labels import CLASS_SETS, train_id_table
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SPLITS = ("train", "tune", "val")
+_WILDCARDS = re.compile(r"([*?]+)")
 # The share of each CamVid drive that trains, rounded, and that tunes, rounded down, in order of
 # time; the rest validates.
 CAMVID_TRAIN, CAMVID_TUNE = 0.70, 0.15
+FOLDER_IMAGES, FOLDER_LABELS = "{split}/images/**/*", "{split}/labels/**/*.png"
+NO_LABELS = "none"  # in place of a pattern of labels
 
 
 @dataclass(frozen=True)
 class Item:
     """One image of a data set.
 
-    ``label`` is where its label file lies if there is one; ``sequence`` and ``frame`` place it
-    in a drive, so that neighbouring frames can be told.
+    ``label`` is where its label file lies if there is one, None where there can be none;
+    ``sequence`` and ``frame`` place it in a drive, so that neighbouring frames can be told.
     """
 
     id: str
     image: Path
-    label: Path
+    label: Path | None
     sequence: str
     frame: int
 
 
 @dataclass(frozen=True)
 class Layout:
-    list_items: Callable[[Path, str], list[Item]]
+    list_items: Callable[..., list[Item]]  # of a root and a split
     encoding: str  # of its label files, see mada.labels
+    own_classes: bool = False  # whether its label files make sense with a class table only
 
 
-def _images_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Image files below a folder, in a fixed order.
+def _images(root: Path, pattern: str) -> list[Path]:
+    """Image files of a pattern, in a fixed order.
 
     Raises
     ------
     InputError
-        If the folder is missing or holds no image.
+        If the pattern's folder is missing, or no image matches.
     """
+    parts = PurePosixPath(pattern).parts
+    fixed = next((n for n, part in enumerate(parts) if _WILDCARDS.search(part)), len(parts) - 1)
+    folder = root.joinpath(*parts[:fixed])
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of images, found none")
-    found = sorted(p for p in folder.rglob(pattern) if p.suffix.lower() in IMAGE_SUFFIXES)
+    # Unlike Path.glob this passes hidden files over and follows links to folders.
+    names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
+    found = {root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES}
+    found = sorted(path for path in found if path.is_file())
     if not found:
-        raise InputError(f"{folder}: expected images ({pattern}), found none")
+        inside = PurePosixPath(*parts[fixed:])
+        raise InputError(f"{folder}: expected images ({inside}), found none")
     return found
 
 
@@ -62,14 +81,14 @@ def list_gta5(root: Path, split: str) -> list[Item]:
         raise InputError(f"{root}: GTA5's layout has a train split only, found {split!r}")
     return [
         Item(image.stem, image, root / "labels" / f"{image.stem}.png", "gta5", position)
-        for position, image in enumerate(_images_in(root / "images"))
+        for position, image in enumerate(_images(root, "images/**/*"))
     ]
 
 
 def list_cityscapes(root: Path, split: str) -> list[Item]:
     """Cityscapes: ``leftImg8bit/<split>/<city>/<city>_<sequence>_<frame>_leftImg8bit.png``."""
     items = []
-    for image in _images_in(root / "leftImg8bit" / split, "*_leftImg8bit.png"):
+    for image in _images(root, f"leftImg8bit/{split}/**/*_leftImg8bit.png"):
         name = image.name.removesuffix("_leftImg8bit.png")
         parts = re.fullmatch(r"(.+)_(\d+)_(\d+)", name)
         if parts is None:
@@ -90,7 +109,7 @@ def list_camvid(root: Path, split: str) -> list[Item]:
     for part in ("train", "val", "test"):
         if part != "train" and not (root / part).is_dir():
             continue
-        for image in _images_in(root / part):
+        for image in _images(root, f"{part}/**/*"):
             drive, _, number = image.stem.rpartition("_")
             digits = re.sub(r"\D", "", number)
             if not digits:
@@ -108,16 +127,94 @@ def list_camvid(root: Path, split: str) -> list[Item]:
     return chosen
 
 
-def list_folder(root: Path, split: str) -> list[Item]:
-    """One's own images: ``<split>/images/`` and, where there are labels, ``<split>/labels/``.
+def _checked_glob(name: str, pattern: str, split: str) -> str:
+    """A pattern of the configuration for one split.
 
-    Labels are PNGs of the same name; subfolders count as sequences.
+    Raises
+    ------
+    InputError
+        If it leads out of the root, or has wildcards of another kind.
     """
-    folder = root / split / "images"
+    chosen = PurePosixPath(pattern.replace("{split}", split))
+    if chosen.is_absolute() or ".." in chosen.parts:
+        raise InputError(f"{name}: expected a pattern below the root, found {pattern!r}")
+    if re.search(r"[][{}]", str(chosen)):
+        raise InputError(f"{name}: expected {{split}}, *, ** and ? alone, found {pattern!r}")
+    return str(chosen)
+
+
+def _wildcard_values(pattern: str, name: str) -> list[str]:
+    """What the wildcards of a pattern stand for in a name that it matches.
+
+    Wildcards side by side count as one, and the suffix of the name belongs to none:
+    ``images/**/*`` stands for ``["a/b", "1"]`` in ``images/a/b/1.png``.
+    """
+    expression = ""
+    for part in PurePosixPath(pattern).parts:
+        if part == "**":
+            expression += "((?:[^/]+/)*)"
+            continue
+        for n, piece in enumerate(_WILDCARDS.split(part)):  # every second one is wildcards
+            run = "".join("[^/]" if wildcard == "?" else "[^/]*" for wildcard in piece)
+            expression += f"({run})" if n % 2 else re.escape(piece)
+        expression += "/"
+    found = re.fullmatch(expression, f"{name}/")
+    end = len(name) - len(PurePosixPath(name).suffix)
+    spans = [found.span(group) for group in range(1, found.re.groups + 1)]
+    return [name[start : min(stop, end)].strip("/") for start, stop in spans if start <= end]
+
+
+def _filled(pattern: str, values: list[str]) -> str:
+    """The name that a pattern stands for where its wildcards have these values."""
+    pieces = _WILDCARDS.split(pattern)
+    pieces[1::2] = values
+    return "".join(pieces).lstrip("/")  # ** may stand for no folder at all
+
+
+def list_folder(
+    root: Path, split: str, image_glob: str = FOLDER_IMAGES, label_glob: str = FOLDER_LABELS
+) -> list[Item]:
+    """One's own images, wherever they and their labels lie.
+
+    What the wildcards of ``image_glob`` stand for, without the suffix, is the image's id, joined
+    by ``/``; its folder counts as the sequence.  Put in the place of the wildcards of
+    ``label_glob`` it names the label.  So ``rgb/{split}/*_rgb.jpg`` with
+    ``masks/{split}/*_mask.png`` finds the image ``rgb/train/7_rgb.jpg``, of id ``7``, and its
+    label ``masks/train/7_mask.png``.
+
+    Parameters
+    ----------
+    image_glob, label_glob : str
+        Patterns below the root; ``{split}`` stands for the split.  ``none`` as ``label_glob``
+        says that there are no labels.
+
+    Raises
+    ------
+    InputError
+        If a pattern makes no sense, or images are missing.
+    """
+    if split != "train" and "{split}" not in image_glob:
+        raise InputError(
+            f"image glob: expected {{split}} in it to tell {split!r} apart, found {image_glob!r}"
+        )
+    images, labels = _checked_glob("image glob", image_glob, split), None
+    if label_glob != NO_LABELS:
+        labels = _checked_glob("label glob", label_glob, split)
+        suffix = PurePosixPath(labels).suffix
+        if not suffix or _WILDCARDS.search(suffix):
+            raise InputError(f"label glob: expected a suffix such as .png, found {label_glob!r}")
     items = []
-    for position, image in enumerate(_images_in(folder)):
-        inside = image.relative_to(folder).with_suffix("")
-        label = root / split / "labels" / inside.with_suffix(".png")
+    for position, image in enumerate(_images(root, images)):
+        values = _wildcard_values(images, image.relative_to(root).as_posix())
+        inside = PurePosixPath(*values)
+        if not inside.name:
+            raise InputError(f"{image}: expected a name in place of wildcards, found {images!r}")
+        if labels and len(_WILDCARDS.findall(labels)) != len(values):
+            raise InputError(
+                f"label glob: expected as many wildcards as in image glob {image_glob!r}, "
+                f"found {label_glob!r}"
+            )
+        label = root / _filled(labels, values) if labels else None
         items.append(Item(inside.as_posix(), image, label, inside.parent.as_posix(), position))
     return items
 
@@ -125,9 +222,24 @@ def list_folder(root: Path, split: str) -> list[Item]:
 LAYOUTS = {
     "gta5": Layout(list_gta5, "gta5-ids"),
     "cityscapes": Layout(list_cityscapes, "cityscapes-ids"),
-    "camvid": Layout(list_camvid, "camvid-ids"),
-    "folder": Layout(list_folder, "train-ids"),
+    "camvid": Layout(list_camvid, "own-ids", own_classes=True),
+    "folder": Layout(list_folder, "own-ids"),
 }
+
+
+def label_table(layout: str, classes: str) -> np.ndarray:
+    """Table that takes a layout's label values to training ids, as ``train_id_table``.
+
+    Raises
+    ------
+    InputError
+        If the layout has classes of its own, and ``classes`` is a built-in class set.
+    """
+    if LAYOUTS[layout].own_classes and classes in CLASS_SETS:
+        raise InputError(
+            f"classes: expected a class table for labels of layout {layout}, found {classes!r}"
+        )
+    return train_id_table(LAYOUTS[layout].encoding, classes)
 
 
 def refuse_twins(items: list[Item]) -> None:
@@ -139,24 +251,51 @@ def refuse_twins(items: list[Item]) -> None:
             )
 
 
-def list_items(layout: str, root: Path, split: str) -> list[Item]:
+def list_items(
+    layout: str,
+    root: Path,
+    split: str,
+    image_glob: str | None = None,
+    label_glob: str | None = None,
+) -> list[Item]:
     """List a split of a data set, ids unique, in order of id.
+
+    Parameters
+    ----------
+    image_glob, label_glob : str or None
+        Of layout ``folder``, see ``list_folder``; None leaves them as they are there.
 
     Raises
     ------
     InputError
-        If the layout or split is unknown, the root is missing, the set is empty, or two images
-        share an id.
+        If the layout or split is unknown, the root is missing, the set is empty, two images
+        share an id, or a pattern is given with another layout.
     """
     if layout not in LAYOUTS:
         raise InputError(f"layout: expected one of {sorted(LAYOUTS)}, found {layout!r}")
     if split not in SPLITS:
         raise InputError(f"split: expected one of {SPLITS}, found {split!r}")
+    given = {"image_glob": image_glob, "label_glob": label_glob}
+    given = {name: pattern for name, pattern in given.items() if pattern is not None}
+    if given and layout != "folder":
+        name, pattern = next(iter(given.items()))
+        name = name.replace("_", " ")
+        raise InputError(f"{name}: expected none with layout {layout}, found {pattern!r}")
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: expected the root folder of a {layout} data set, found none")
-    items = sorted(LAYOUTS[layout].list_items(root, split), key=lambda item: item.id)
+    items = sorted(LAYOUTS[layout].list_items(root, split, **given), key=lambda item: item.id)
     if not items:
         raise InputError(f"{root}: expected images in split {split!r}, found none")
     refuse_twins(items)
     return items
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where a data set lies, and what it looks like there."""
+    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS))
+    parser.add_argument("--root", required=True, type=Path)
+    parser.add_argument("--image-glob", help=f"of layout folder, by default {FOLDER_IMAGES}")
+    parser.add_argument(
+        "--label-glob", help=f"of layout folder, by default {FOLDER_LABELS}; none: no labels"
+    )

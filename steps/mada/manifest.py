@@ -9,13 +9,16 @@ import pandas as pd
 from mada.cli import InputError
 
 
-def budget_count(budget: str, pool: int) -> int:
+def budget_count(budget: str, pool: int, excluded: int = 0) -> int:
     """Return how many images a budget buys from a pool of ``pool`` images.
 
     Parameters
     ----------
     budget : str
         A share such as ``5%`` (rounded down, at least one image) or a count such as ``16``.
+    excluded : int
+        Images never to be picked: they count in the pool that shares are of, and 100 % means all
+        the others.
 
     Raises
     ------
@@ -30,6 +33,8 @@ def budget_count(budget: str, pool: int) -> int:
     if parts[2]:
         if not 0 < amount <= 100:
             raise InputError(f"budget: expected a share above 0% and up to 100%, found {text}")
+        if amount == 100:
+            return pool - excluded
         # Rounding first keeps 0.3 of 10 from becoming 2.9999… and so 2.
         return max(1, int(round(pool * amount / 100, 9)))
     if not 1 <= amount <= pool:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mada.class_tables import as_rows
 from mada.cli import InputError, existing_file, positive_int
 from mada.files import read_index
-from mada.labels import ENCODINGS, class_set_name, train_id_table
+from mada.labels import ENCODINGS, class_set, class_set_name, train_id_table
 from mada.nn import runtime
 from mada.nn.datasets import Size, TrainingCrops, WholeImages
 from mada.nn.transforms import CropSettings
@@ -108,4 +109,6 @@ def settings(args: argparse.Namespace) -> dict:
     for name, value in sorted(vars(args).items()):
         if name not in _NOT_SETTINGS and not isinstance(value, Path):
             chosen[name] = list(value) if isinstance(value, tuple) else value
+    classes = class_set(args.classes)
+    chosen["classes"] = [as_rows(classes), list(classes.void_ids)]
     return chosen

@@ -78,7 +78,6 @@ def save_network(network: nn.Module, path: Path, classes: str, settings: dict) -
     """
     value = {
         "format": FORMAT,
-        "class_set": classes,
         "classes": list(class_set(classes).names),
         "settings": settings,
         "torch": metadata.version("torch").partition("+")[0],
@@ -90,17 +89,16 @@ def save_network(network: nn.Module, path: Path, classes: str, settings: dict) -
 
 
 def _checked(path: Path, classes: str, *parts: str) -> dict:
-    """Load a checkpoint that must be of this format and class set and hold ``parts``."""
+    """Load a checkpoint that must be of this format and these classes and hold ``parts``."""
     value = load_plain(path)
     if value.get("format") != FORMAT:
         raise InputError(f"{path}: expected format {FORMAT}, found {value.get('format')!r}")
-    missing = [part for part in ("class_set", "classes", "state_dict", *parts) if part not in value]
+    missing = [part for part in ("classes", "state_dict", *parts) if part not in value]
     if missing:
         raise InputError(f"{path}: expected a checkpoint with {', '.join(missing)}, found none")
-    if value["class_set"] != classes:
-        raise InputError(f"{path}: expected classes {classes}, found {value['class_set']}")
-    if tuple(value["classes"]) != class_set(classes).names:
-        raise InputError(f"{path}: expected classes as in {classes}, found {value['classes']}")
+    names = list(class_set(classes).names)
+    if value["classes"] != names:
+        raise InputError(f"{path}: expected classes {names}, found {value['classes']}")
     return value
 
 

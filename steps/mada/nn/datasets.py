@@ -1,7 +1,6 @@
 """Images and labels as tensors: endless training crops, and whole images in order."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,15 +9,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mada.images import read_image
 from mada.labels import read_label
 from mada.nn.transforms import CropSettings, random_crop, working_size
 
 Size = tuple[int, int] | None  # (width, height)
-
-
-def open_rgb(path: str | Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
 
 
 class TrainingCrops(Dataset):
@@ -56,7 +51,7 @@ class TrainingCrops(Dataset):
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor, Tensor]:
         turn, place = divmod(position, len(self.images))
         row = np.random.default_rng((*self.entropy, 0, turn)).permutation(len(self.images))[place]
-        image = open_rgb(self.images[row])
+        image = read_image(self.images[row])
         label = None if self.labels is None else read_label(self.labels[row], self.table)
         rng = np.random.default_rng((*self.entropy, 1, position))
         pixels, labels, inside = map(
@@ -84,7 +79,7 @@ class WholeImages(Dataset):
         self.table, self.resize = table, resize
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        image = open_rgb(self.images[row])
+        image = read_image(self.images[row])
         size = working_size(image.size, self.resize)
         if size != image.size:
             image = image.resize(size, Image.Resampling.BILINEAR)
