@@ -1,8 +1,12 @@
-# demo and test need nothing but Python 3.11 with pip; everything lands in .venv/ and results/.
+# demo and test need nothing but Python 3.11 with pip; everything lands in .venv/, data/, results/ and logs/.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 2
+# What config.yaml's settings are called below results/.
+DEMO := warmup-adaptseg/mada-K10-b5pct-V10
+TABLE := results/demo/tables/$(DEMO)
+FIGURES := results/demo/figures/$(DEMO)
 READY := $(VENV)/.ready
 # Where to take torch from instead of PyPI, whose builds bring CUDA: README, "Installation".
 TORCH_INDEX ?=
@@ -14,9 +18,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 demo: $(READY)
 	snakemake --cores $(CORES)
 	@echo
-	@cat results/demo/tables/ladder.md
-	@echo "Look at: $(CURDIR)/results/demo/figures/panels.png, selection.png, histories.png"
-	@echo "         $(CURDIR)/results/demo/tables/ladder.png"
+	@cat $(TABLE)/ladder.md
+	@echo "Look at $(CURDIR)/$(TABLE)/ladder.png"
+	@echo "and at $(CURDIR)/$(FIGURES)/: panels.png, selection.png, histories.png"
 
 test: $(READY)
 	python -m pytest

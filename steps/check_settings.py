@@ -1,7 +1,7 @@
 """Check what the configuration asks of the data sets, before anything trains.
 
 Inputs   source and target indexes, strategies, budget, numbers of anchors, lists of ids
-Output   JSON: the numbers of images and the budget in images
+Output   JSON: the numbers of images
 """
 
 import argparse
@@ -28,7 +28,6 @@ def main(args: argparse.Namespace) -> None:
             problems.append(
                 f"{name}: expected at most the {len(index)} images of {path}, found {count}"
             )
-    count = None
     try:
         exclude, include = read_ids(args.exclude), read_ids(args.include)
         count = budget_count(args.budget, len(target), len(set(exclude)))
@@ -36,7 +35,7 @@ def main(args: argparse.Namespace) -> None:
     except InputError as error:
         problems.append(str(error))
     refuse(problems, "the configuration")
-    write_json(args.output, {"source": len(source), "target": len(target), "budget": count})
+    write_json(args.output, {"source": len(source), "target": len(target)})
 
 
 def parser() -> StepParser:

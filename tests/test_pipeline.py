@@ -22,6 +22,7 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 WARMUP = "results/demo/seed-0/warmup-adaptseg"
 ROUND = f"{WARMUP}/runs/mada-K3-b25pct/round-0"
 M4 = f"{ROUND}/evaluation/val/M4-V2.json"
+SUMMARY = "warmup-adaptseg/mada-K3-b25pct-V2"
 SETTINGS = {
     "source_root": "data/gta5",
     "target_root": "data/cityscapes",
@@ -34,7 +35,7 @@ SETTINGS = {
     "training": {"crop": "64x32", "batch_size": 2, "precision": "fp32"},
     "warmup": {"iterations": 4},
     "finetune": {"iterations": 3},
-    "adapt": {"iterations": 3},
+    "adapt": {"iterations": 3, "pseudo_source": "fixed"},
     "inference_threads": 1,
     "save_every": 1,
 }
@@ -53,8 +54,9 @@ def make_project(folder: Path, **settings) -> Path:
     return folder
 
 
-def command(*arguments: str) -> list[str]:
-    return [*SNAKEMAKE, "--cores", "2", *arguments, "--configfile", "tiny.yaml"]
+def command(*arguments: str, configfiles: tuple[str, ...] = ("tiny.yaml",)) -> list[str]:
+    files = ["--configfile", *configfiles] if configfiles else []
+    return [*SNAKEMAKE, "--cores", "2", *arguments, *files]
 
 
 def environment() -> dict[str, str]:
@@ -62,21 +64,27 @@ def environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True
-    )
+def snakemake(folder: Path, *arguments: str, **files) -> subprocess.CompletedProcess:
+    words = command(*arguments, **files)
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
-    """Names of the rules that a dry run would run."""
-    result = snakemake(folder, "-n", "--quiet", "rules", *arguments)
-    assert result.returncode == 0, result.stderr + result.stdout
+    """Names of the rules that a dry run would run, those of the targets left out."""
     result = snakemake(folder, "-n", *arguments)
+    assert result.returncode == 0, result.stderr + result.stdout
     lines = (result.stdout + result.stderr).splitlines()
-    return {
+    found = {
         line.split()[1].rstrip(":") for line in lines if line.startswith(("rule ", "localrule "))
     }
+    return found - {"all", "select", "M0", "M1", "M1plus", "M2", "M3", "M4", "Mu", "replicates"}
+
+
+def refusal(folder: Path, *arguments: str, **files) -> str:
+    """What a dry run that fails says."""
+    result = snakemake(folder, "-n", *arguments, **files)
+    assert result.returncode != 0
+    return result.stdout + result.stderr
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -99,12 +107,12 @@ def finished(tmp_path_factory) -> Path:
 
 
 def test_the_ladder_is_built_to_its_last_rung(finished):
-    table = pd.read_csv(finished / "results/demo/tables/ladder.csv")
+    table = pd.read_csv(finished / f"results/demo/tables/{SUMMARY}/ladder.csv")
     assert table["variant"].tolist() == ["M0", "M1", "M1+", "M2", "M3", "M4"]
     assert table["iterations"].tolist() == [4, 7, 10, 10, 10, 10]
     assert table["miou"].between(0, 100).all()
     for name in ("panels", "selection", "histories"):
-        Image.open(finished / f"results/demo/figures/{name}.png").verify()
+        Image.open(finished / f"results/demo/figures/{SUMMARY}/{name}.png").verify()
 
 
 def test_intermediates_follow_the_file_contract(finished):
@@ -126,29 +134,125 @@ def test_a_finished_run_leaves_no_scraps(finished):
     assert not [n for n in names if n.endswith(".partial") or n.startswith(".resume")]
 
 
-def test_a_second_run_has_nothing_to_do(finished):
+def test_a_second_run_has_nothing_to_do_wherever_the_checkout_lies(finished):
+    assert planned(finished) == set()
+    moved = finished.rename(finished.with_name("moved"))
+    try:
+        assert planned(moved) == set()
+    finally:
+        moved.rename(finished)
+
+
+REPORT = {"tabulate_scores", "plot_panels", "plot_history"}
+FROM_TARGET_ANCHORS = {"cluster_target_anchors", "adapt", "evaluate"} | REPORT | {"plot_selection"}
+FROM_MANIFEST = FROM_TARGET_ANCHORS | {
+    *("write_manifest", "collect_annotations", "finetune", "continue_finetuning"),
+    *("extract_adapted_features", "pseudo_label"),
+}
+FROM_ANCHORS = FROM_MANIFEST | {"cluster_source_anchors", "rank_targets"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("target_anchors=3", FROM_TARGET_ANCHORS),
+        ("budget=50%", FROM_MANIFEST),
+        ("source_anchors=4", FROM_ANCHORS),
+        ("strategy=nearest", FROM_MANIFEST | {"rank_targets"}),
+        ("loader_workers=0", set()),
+        ("save_every=0", set()),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished, setting, expected):
+    assert planned(finished, "--config", setting) == expected
+
+
+def test_a_setting_of_one_variant_reruns_that_variant_alone(finished):
+    (finished / "changed.yaml").write_text("adapt: {pseudo_weight: 0.5}\n")
+    result = snakemake(finished, "-n", configfiles=("tiny.yaml", "changed.yaml"))
+    assert result.returncode == 0, result.stderr
+    adapted = [line for line in result.stdout.splitlines() if "rung=" in line]
+    assert len(adapted) == 1 and "rung=M4" in adapted[0]
+    assert "M3-V2" not in "".join(li for li in result.stdout.splitlines() if "variant=" in li)
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("rank_targets.py", FROM_MANIFEST | {"rank_targets"}),
+        ("mada/distances.py", FROM_ANCHORS),
+        ("adapt.py", {"adapt", "continue_finetuning", "evaluate"} | REPORT),
+        ("check_settings.py", set()),
+    ],
+)
+def test_an_edited_file_reruns_its_importers_and_what_follows(finished, file, expected):
+    edited = finished / "steps" / file
+    before = edited.read_text()
+    edited.write_text(before + "# edited\n")
+    try:
+        assert planned(finished) == expected
+    finally:
+        edited.write_text(before)
+
+
+def test_a_touched_or_unrelated_file_reruns_nothing(finished):
+    (finished / "README.md").write_text("unrelated\n")
+    (finished / "steps/mada/unrelated.py").write_text("unrelated = True\n")
+    for file in (finished / "steps").rglob("*.py"):
+        file.touch()
     assert planned(finished) == set()
 
 
-def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(finished):
-    again = planned(finished, "--config", "target_anchors=3")
-    assert {"cluster_target_anchors", "adapt", "evaluate"} <= again
-    assert not again & {"warmup", "extract_source_features", "finetune", "pseudo_label"}
-    again = planned(finished, "--config", "budget=50%")
-    assert {"write_manifest", "finetune"} <= again
-    assert not again & {"warmup", "extract_target_features", "rank_targets"}
+def test_each_variant_is_called_with_the_settings_it_reads(finished):
+    result = snakemake(finished, "-n", "-p", "--forcerun", "adapt", "continue_finetuning")
+    text = result.stdout.replace("\\\n", " ")
+    commands = [line for line in text.splitlines() if "steps/adapt.py" in line and "--var" in line]
+    names = ("unlabelled", "anchors", "alignment-weight", "ema-decay", "pseudo-labels")
+    names += ("pseudo-weight", "pseudo-source", "pseudo-threshold")
+    found = {}
+    for command in commands:
+        words = command.split()
+        found[words[words.index("--variant") + 1]] = {n for n in names if f"--{n}" in words}
+    assert found == {
+        "M1+": set(),
+        "M2": set(names[:3]),
+        "M3": set(names[:4]),
+        "M4": set(names),
+    }
 
 
-def test_editing_a_module_reruns_its_importers_and_what_lies_downstream(finished):
-    module = finished / "steps/mada/acquisition.py"
-    before = module.read_text()
-    module.write_text(before + "# edited\n")
-    try:
-        again = planned(finished)
-    finally:
-        module.write_text(before)
-    assert {"rank_targets", "write_manifest", "finetune"} <= again
-    assert not again & {"warmup", "extract_target_features", "cluster_source_anchors"}
+def test_online_pseudo_labels_need_no_pseudo_label_job(finished):
+    (finished / "changed.yaml").write_text("adapt: {pseudo_source: online}\n")
+    files = ("tiny.yaml", "changed.yaml")
+    result = snakemake(finished, "-n", "--forceall", M4, configfiles=files)
+    assert "rule adapt:" in result.stdout
+    assert "rule pseudo_label:" not in result.stdout
+
+
+def test_every_variant_is_a_target(finished):
+    assert planned(finished, "M0", "M1", "M1plus", "M2", "M3", "M4", "select") == set()
+    again = planned(finished, "Mu")
+    assert {"write_manifest", "finetune", "continue_finetuning", "evaluate"} <= again
+    assert not again & {"warmup", "adapt"}
+
+
+def test_without_validation_labels_all_but_the_scores_is_made_and_said(finished):
+    settings = ("validation_split=false", "tuning_split=false", "variants=[]", "target_anchors=1")
+    result = snakemake(finished, "--config", *settings)
+    assert result.returncode == 0, result.stderr[-6000:]
+    assert "No scores: validation_split is false" in result.stderr
+    figures = finished / f"results/demo/figures/{SUMMARY[:-1]}1"
+    assert sorted(path.name for path in figures.iterdir()) == ["histories.png", "selection.png"]
+    assert not (finished / f"results/demo/tables/{SUMMARY[:-1]}1").exists()
+
+
+def test_folders_with_spaces_work(tmp_path):
+    folder = make_project(tmp_path / "a checkout", target_root="data/two words")
+    (folder / "data/cityscapes").rename(folder / "data/two words")
+    result = snakemake(folder, "results/demo/index/target_train.csv")
+    assert result.returncode == 0, result.stderr[-6000:]
+    index = pd.read_csv(folder / "results/demo/index/target_train.csv")
+    assert index["image"].str.startswith("data/two words/leftImg8bit/train/").all()
 
 
 def test_labels_outside_the_manifest_are_never_read_and_a_rerun_gives_the_same_bytes(
@@ -197,63 +301,73 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
 
 
 def test_settings_that_the_data_cannot_meet_stop_the_run_before_training(tmp_path):
-    folder = make_project(tmp_path, budget="101%", source_anchors=13)
+    folder = make_project(tmp_path, budget=13, source_anchors=13)
     result = snakemake(folder, "--show-failed-logs")
     assert result.returncode != 0
     assert "error: source_anchors: expected at most the 12 images" in result.stderr
-    assert "error: budget: expected a share above 0% and up to 100%" in result.stderr
+    assert "error: budget: expected 1 to 12 images" in result.stderr
     assert not (folder / WARMUP).exists()
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda root: shutil.rmtree(root / "gta5"), "expected the root folder of a gta5"),
-        (lambda root: (root / "gta5/labels/00001.png").unlink(), "expected a label at"),
-        (
-            lambda root: Image.new("L", (8, 8)).save(root / "gta5/labels/00001.png"),
-            "expected 96x64 pixels like its image, found 8x8",
-        ),
-        (
-            lambda root: Image.new("L", (96, 64), 77).save(root / "gta5/labels/00001.png"),
-            "expected values of the class table, found [77]",
-        ),
-        (
-            lambda root: (root / "gta5/images/00001.png").write_bytes(
-                (root / "gta5/images/00001.png").read_bytes()[:200]
-            ),
-            "expected a readable image",
-        ),
-    ],
-    ids=["missing root", "missing label", "other size", "unknown value", "truncated"],
-)
-def test_bad_files_stop_the_run_before_training(tmp_path, damage, message):
+def test_bad_files_are_all_named_before_training(tmp_path):
     folder = make_project(tmp_path)
-    damage(folder / "data")
+    images, labels = folder / "data/gta5/images", folder / "data/gta5/labels"
+    (labels / "00001.png").unlink()
+    Image.new("L", (8, 8)).save(labels / "00002.png")
+    Image.new("L", (96, 64), 77).save(labels / "00003.png")
+    (images / "00004.png").write_bytes((images / "00004.png").read_bytes()[:200])
     result = snakemake(folder, "--show-failed-logs")
     assert result.returncode != 0
-    assert message in result.stderr
+    for message in (
+        "00001.png: expected a label at",
+        "00002.png: expected 96x64 pixels like its image, found 8x8",
+        "00003.png: expected values of the class table, found [77]",
+        "00004.png: expected a readable image",
+    ):
+        assert message in result.stderr
+    assert not (folder / WARMUP).exists()
+
+
+def test_a_bad_validation_label_stops_the_run_before_training(tmp_path):
+    folder = make_project(tmp_path)
+    label = next((folder / "data/cityscapes/gtFine/val").rglob("*_labelIds.png"))
+    label.write_bytes(b"garbage")
+    result = snakemake(folder, "--show-failed-logs")
+    assert result.returncode != 0
+    assert f"{label.name}: expected a readable" in result.stderr
     assert not (folder / WARMUP).exists()
 
 
 def test_the_folder_of_another_preset_is_refused_by_name(finished):
-    result = snakemake(finished, "-n", "results/other/index/source.csv")
-    assert result.returncode != 0
-    assert "results/other/" in result.stderr
-    assert "preset demo is loaded" in result.stderr
+    text = refusal(finished, "results/other/index/source.csv")
+    assert "results/other/" in text
+    assert "preset demo is loaded" in text
 
 
-def test_settings_outside_the_schema_are_refused(finished):
-    result = snakemake(finished, "-n", "--config", "training={crop: 64x32}")
-    assert result.returncode != 0
-    assert "training" in result.stderr
-    result = snakemake(finished, "-n", "--config", "bugdet=5%")
-    assert result.returncode != 0
-    assert "bugdet" in result.stderr
+def test_settings_that_cannot_be_used_are_all_named_before_any_job(finished):
+    settings = ("bugdet=5%", "training={crop: 64x32}", "source_root=/nowhere", "strategy=best")
+    text = refusal(finished, "--config", *settings)
+    for message in (
+        "bugdet: no such setting",
+        "training: expected nested settings in a file given with --configfile",
+        "source_root: expected a folder, found none at /nowhere",
+        "strategy: 'best' is not one of",
+    ):
+        assert message in text
+
+
+def test_config_yaml_wins_over_the_preset_and_the_command_line_over_both(finished):
+    config = (finished / "config.yaml").read_text()
+    (finished / "config.yaml").write_text(f"{config}\ntarget_root: /nowhere\n")
+    try:
+        assert "found none at /nowhere" in refusal(finished, configfiles=())
+        setting = ("--config", "target_root=/elsewhere")
+        assert "found none at /elsewhere" in refusal(finished, *setting, configfiles=())
+    finally:
+        (finished / "config.yaml").write_text(config)
 
 
 def test_select_ends_with_the_manifest_and_its_bundle(finished):
-    assert planned(finished, "select") == set()
     bundle = finished / ROUND / "bundle"
     assert len(list((bundle / "images").glob("*.png"))) == 3
     assert (bundle / "README.txt").is_file()
@@ -261,9 +375,9 @@ def test_select_ends_with_the_manifest_and_its_bundle(finished):
 
 def test_a_checkpoint_of_ones_own_takes_the_place_of_the_warmup(finished):
     settings = ("--config", "warmup_method=checkpoint", f"warmup_checkpoint={WARMUP}/model.pt")
-    names = planned(finished, "select", *settings)
-    assert "adopt_checkpoint" in names
-    assert "warmup" not in names
+    names = planned(finished, *settings)
+    assert {"adopt_checkpoint", "evaluate_warmup", "adapt", "plot_history"} <= names
+    assert not names & {"warmup", "index_source", "check_settings"}
     result = snakemake(finished, "select", *settings)
     assert result.returncode == 0, result.stderr[-6000:]
     own = finished / WARMUP.replace("adaptseg", "checkpoint")

@@ -5,6 +5,7 @@ rule collect_annotations:
     """Open the labels of the manifest's images, and of no other, and check them."""
     input:
         **step("collect_annotations"),
+        classes=CLASS_TABLE,
         manifest="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/manifest.csv",
         index="results/{preset}/index/target_train.csv",
     output:
@@ -21,10 +22,12 @@ rule collect_annotations:
         flags=flags(
             layout=config["target_layout"],
             root=config["target_root"],
-            classes=config["classes"],
+            image_glob=config["target_image_glob"],
+            label_glob=config["target_label_glob"],
+            classes=CLASSES,
         ),
     shell:
         r"""
-        python {input.script} --manifest {input.manifest} --index {input.index} {params.flags} \
-            --output {output.annotations} >{log} 2>&1
+        python {input.script:q} --manifest {input.manifest:q} --index {input.index:q} \
+            {params.flags} --output {output.annotations:q} >{log:q} 2>&1
         """

@@ -1,26 +1,40 @@
-"""Schema check, wildcards, and the helpers that rules are written with."""
+"""Schema check and the helpers that rules are written with."""
 
+import json
 import re
+import shlex
 import sys
-from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 sys.path.insert(0, workflow.basedir)
+from settings import setting_problems, typed
 from sources import imported_modules
 
-validate(config, schema="../schemas/config.schema.yaml")
+on_command_line = workflow.config_settings.config
+config |= {name: typed(value) for name, value in on_command_line.items()}
+problems = setting_problems(config, on_command_line)
+if problems:
+    raise WorkflowError("the settings cannot be used:\n" + "\n".join(problems))
+validate(config, schema="../schemas/config.schema.yaml")  # fills in the defaults
 
-STEPS = Path(workflow.basedir).parent / "steps"
+STEPS = Path(workflow.basedir).resolve().parent / "steps"
+
+
+def recorded(path):
+    """A path as Snakemake is to record it: relative where it lies below the working directory,
+    so that a checkout that has been moved reruns nothing."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def step(name):
     """The script steps/<name>.py and all it imports of ours, as inputs."""
     script = STEPS / f"{name}.py"
     return {
-        "script": str(script),
-        "modules": [str(path) for path in imported_modules(script)],
+        "script": recorded(script),
+        "modules": [recorded(path) for path in imported_modules(script)],
     }
 
 
@@ -37,31 +51,46 @@ def flags(**settings):
             words += [f"--{name}", *(str(item) for item in value)]
         elif value is not None:
             words += [f"--{name}", str(value)]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def encoding(layout):
     """What numbers a layout's label files hold (steps/mada/layouts.py, without importing it)."""
-    known = {"gta5": "gta5-ids", "cityscapes": "cityscapes-ids", "camvid": "camvid-ids"}
-    return known.get(layout, "train-ids")
+    return {
+        "gta5": "gta5-ids",
+        "cityscapes": "cityscapes-ids",
+        "camvid": "own-ids",
+        "folder": "own-ids",
+    }[layout]
 
 
-def network_use(**more):
+# The class table of the configuration as a file, an input of all that takes --classes; without
+# one, --classes is the name of a class set.
+CLASS_TABLE = (
+    [f"results/{config['preset']}/index/classes.json"]
+    if "class_table" in config
+    else []
+)
+CLASSES = CLASS_TABLE[0] if CLASS_TABLE else config["classes"]
+
+
+def network_use(threads, **more):
     """Flags of every step that runs a network."""
     training = config["training"]
     return flags(
-        classes=config["classes"],
+        classes=CLASSES,
         batch_size=training["batch_size"],
         precision=training["precision"],
         device=config["device"],
+        threads=threads,
         **more,
     )
 
 
-def training_flags(section, threads):
-    """Flags of a training step, from its section of the preset and the common ones."""
+def training_flags(threads, settings):
+    """Flags of a training step: those that all share, and its own settings."""
     training = config["training"]
-    more = {"threads": threads, "source_encoding": encoding(config["source_layout"])}
+    more = {"source_encoding": encoding(config["source_layout"])}
     more |= {"source_size": config["source_size"], "target_size": config["target_size"]}
     for name in ("crop", "resize_range", "flip", "momentum", "weight_decay", "power"):
         more[name] = training[name]
@@ -71,8 +100,33 @@ def training_flags(section, threads):
             "tune_size": config["target_size"],
         }
         more["tune_encoding"] = encoding(config["target_layout"])
-    return network_use(
-        **more, **{k: config[section][k] for k in sorted(config[section])}
+    return network_use(threads, **more, **settings)
+
+
+ALIGNMENT = ("iterations", "learning_rate", "alignment_weight")
+# The settings of section `adapt` that each variant reads.
+ADAPT_SETTINGS = {
+    "M1+": ("iterations", "learning_rate"),
+    "M2": ALIGNMENT,
+    "M3": (*ALIGNMENT, "ema_decay"),
+    "M4": (
+        *(*ALIGNMENT, "ema_decay"),
+        *("pseudo_weight", "pseudo_source", "pseudo_threshold"),
+    ),
+}
+
+
+def adapt_flags(variant):
+    """Flags of a variant beyond M1."""
+    settings = {name: config["adapt"][name] for name in ADAPT_SETTINGS[variant]}
+    return training_flags(config["training_threads"], {"variant": variant} | settings)
+
+
+def adapt_files(wildcards, input):
+    """Flags of the files that a variant reads beside those of M1+."""
+    fixed = f"{input.pseudo_labels}/index.csv" if input.pseudo_labels else None
+    return flags(
+        anchors=input.anchors, unlabelled=input.unlabelled, pseudo_labels=fixed
     )
 
 
@@ -90,10 +144,16 @@ def tune_flag(wildcards, input):
 def dataset_marker(root):
     """The rendered data set that a root lies in, if it is rendered."""
     folder = config.get("demo_data", {}).get("folder")
-    return (
-        f"{folder}/dataset.json"
-        if folder and Path(folder) in Path(root).parents
-        else []
+    inside = folder and Path(root).absolute().is_relative_to(Path(folder).absolute())
+    return f"{folder}/dataset.json" if inside else []
+
+
+def checked_flags():
+    """Flags of check_settings: what the numbers and ids of images have a say in."""
+    names = ("budget", "source_anchors", "target_anchors", "exclude", "include")
+    return flags(
+        strategies=[config["strategy"], *config["compare"]],
+        **{name: config[name] for name in names},
     )
 
 
@@ -105,7 +165,7 @@ def refuse_preset(other):
 
 
 EVALUATION_FLAGS = network_use(
-    threads=config["inference_threads"],
+    config["inference_threads"],
     images_size=config["target_size"],
     images_encoding=encoding(config["target_layout"]),
 )

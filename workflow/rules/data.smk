@@ -1,4 +1,4 @@
-"""Data sets: the demo's streets, and the index of every split."""
+"""Data sets: the demo's streets, the class table, the index of every split."""
 
 if "demo_data" in config:
 
@@ -26,7 +26,32 @@ if "demo_data" in config:
             ),
         shell:
             r"""
-            python {input.script} {params.flags} --workers {threads} >{log} 2>&1
+            python {input.script:q} {params.flags} --workers {threads} >{log:q} 2>&1
+            """
+
+
+if "class_table" in config:
+
+    rule write_classes:
+        """Check the class table and write it as a file."""
+        input:
+            **step("write_classes"),
+        output:
+            "results/{preset}/index/classes.json",
+        log:
+            "logs/{preset}/write_classes.log",
+        benchmark:
+            "logs/{preset}/write_classes.tsv"
+        conda:
+            "../../envs/report.yaml"
+        params:
+            flags=flags(
+                table=json.dumps(config["class_table"]),
+                void_ids=config.get("void_ids"),
+            ),
+        shell:
+            r"""
+            python {input.script:q} {params.flags} --output {output:q} >{log:q} 2>&1
             """
 
 
@@ -34,6 +59,7 @@ rule index_source:
     """List and check the source images and their labels."""
     input:
         **step("index_dataset"),
+        classes=CLASS_TABLE,
         data=dataset_marker(config["source_root"]),
     output:
         "results/{preset}/index/source.csv",
@@ -41,6 +67,7 @@ rule index_source:
         "logs/{preset}/index_source.log",
     benchmark:
         "logs/{preset}/index_source.tsv"
+    priority: 1
     conda:
         "../../envs/report.yaml"
     threads: 2
@@ -48,20 +75,27 @@ rule index_source:
         flags=flags(
             layout=config["source_layout"],
             root=config["source_root"],
+            image_glob=config["source_image_glob"],
+            label_glob=config["source_label_glob"],
             split="train",
             labels="required",
-            classes=config["classes"],
+            classes=CLASSES,
         ),
     shell:
         r"""
-        python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
+        python {input.script:q} {params.flags} --workers {threads} --output {output:q} \
+            >{log:q} 2>&1
         """
 
 
-rule index_target:
-    """List and check the target images; labels of the training split are never looked at."""
+# Its priority lets bad files of any split, the validation split included, come out before a
+# training starts: no training could list that split among its inputs without running again
+# where validation labels are added later.
+use rule index_source as index_target with:
+    # List and check the target images; labels of the training split are never looked at.
     input:
         **step("index_dataset"),
+        classes=CLASS_TABLE,
         data=dataset_marker(config["target_root"]),
     output:
         "results/{preset}/index/target_{split}.csv",
@@ -69,54 +103,44 @@ rule index_target:
         "logs/{preset}/index_target_{split}.log",
     benchmark:
         "logs/{preset}/index_target_{split}.tsv"
-    wildcard_constraints:
-        split="train|tune|val",
-    conda:
-        "../../envs/report.yaml"
-    threads: 2
     params:
         flags=lambda wildcards: flags(
             layout=config["target_layout"],
             root=config["target_root"],
+            image_glob=config["target_image_glob"],
+            label_glob=config["target_label_glob"],
             split=wildcards.split,
             labels="none" if wildcards.split == "train" else "required",
-            classes=config["classes"],
+            classes=CLASSES,
         ),
-    shell:
-        r"""
-        python {input.script} {params.flags} --workers {threads} --output {output} >{log} 2>&1
-        """
 
 
 rule check_settings:
-    """Refuse what the data sets cannot give, before anything trains."""
+    """Refuse what the data sets cannot give, before anything trains.
+
+    The trainings wait for this check, so whatever made it run again would make them run again.
+    Script and flags are therefore params that depend on the output, which Snakemake does not
+    track. Settings changed after the first run are checked by the steps that read them.
+    """
     input:
-        **step("check_settings"),
         source="results/{preset}/index/source.csv",
         target="results/{preset}/index/target_train.csv",
-        exclude=config["exclude"] or [],
-        include=config["include"] or [],
     output:
         "results/{preset}/index/settings.json",
     log:
         "logs/{preset}/check_settings.log",
     benchmark:
         "logs/{preset}/check_settings.tsv"
+    priority: 1
     conda:
         "../../envs/anchors.yaml"
     params:
-        flags=flags(
-            strategies=[config["strategy"], *config["compare"]],
-            budget=config["budget"],
-            source_anchors=config["source_anchors"],
-            target_anchors=config["target_anchors"],
-            exclude=config["exclude"],
-            include=config["include"],
-        ),
+        script=lambda wildcards, output: step("check_settings")["script"],
+        flags=lambda wildcards, output: checked_flags(),
     shell:
         r"""
-        python {input.script} --source {input.source} --target {input.target} {params.flags} \
-            --output {output} >{log} 2>&1
+        python {params.script:q} --source {input.source:q} --target {input.target:q} \
+            {params.flags} --output {output:q} >{log:q} 2>&1
         """
 
 
@@ -134,4 +158,4 @@ rule other_preset:
     conda:
         "../../envs/report.yaml"
     shell:
-        "false >{log}"
+        "false >{log:q}"

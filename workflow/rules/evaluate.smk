@@ -5,6 +5,7 @@ rule evaluate_warmup:
     """Score M0."""
     input:
         **step("evaluate"),
+        classes=CLASS_TABLE,
         images="results/{preset}/index/target_{split}.csv",
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
     output:
@@ -28,16 +29,17 @@ rule evaluate_warmup:
         flags=EVALUATION_FLAGS,
     shell:
         r"""
-        python {input.script} --images {input.images} --model {input.model} {params.flags} \
-            --loader-workers {resources.loader_workers} --panels {output.panels} \
-            --output {output.scores} >{log} 2>&1
+        python {input.script:q} --images {input.images:q} --model {input.model:q} {params.flags} \
+            --loader-workers {resources.loader_workers} --panels {output.panels:q} \
+            --output {output.scores:q} >{log:q} 2>&1
         """
 
 
-rule evaluate:
-    """Score a variant of a run."""
+use rule evaluate_warmup as evaluate with:
+    # Score a variant of a run.
     input:
         **step("evaluate"),
+        classes=CLASS_TABLE,
         images="results/{preset}/index/target_{split}.csv",
         model=evaluated_model,
     output:
@@ -49,20 +51,3 @@ rule evaluate:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/evaluation/{split}/{variant}.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/evaluation/{split}/{variant}.tsv"
-    wildcard_constraints:
-        split="tune|val",
-        variant=r"M1\+?|M[234]-V[1-9]\d*",
-    conda:
-        "../../envs/train.yaml"
-    threads: config["inference_threads"]
-    resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
-    params:
-        flags=EVALUATION_FLAGS,
-    shell:
-        r"""
-        python {input.script} --images {input.images} --model {input.model} {params.flags} \
-            --loader-workers {resources.loader_workers} --panels {output.panels} \
-            --output {output.scores} >{log} 2>&1
-        """

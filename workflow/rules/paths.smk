@@ -1,56 +1,64 @@
-"""Where results lie, which rows a table has, and which of them the pictures show."""
+"""Where results lie, which rows a table has, and which of them the pictures show.
+
+`chosen` is what varies between runs, by wildcard name: CHOSEN for the configuration's own, or the
+wildcards of a table or a figure.
+"""
 
 RUN = "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}"
+SUMMARY = "warmup-{method}/{strategy}-K{k}-b{budget}-V{v}"
+CHOSEN = {
+    "preset": config["preset"],
+    "method": config["warmup_method"],
+    "strategy": config["strategy"],
+    "k": config["source_anchors"],
+    "budget": str(config["budget"]).replace("%", "pct"),
+    "v": config["target_anchors"],
+}
 VALIDATED = config["validation_split"]
-
-
-def budget_label(budget):
-    """A budget as part of a path: 5% -> 5pct."""
-    return str(budget).replace("%", "pct")
+NO_SCORES = (
+    "No scores: validation_split is false, so nothing was evaluated. "
+    f"The models lie below results/{config['preset']}/."
+)
 
 
 def budget_of(wildcards):
     return wildcards.budget.replace("pct", "%")
 
 
-def run_file(seed, strategy, name, budget=None):
-    """A file of the run of a strategy, with the settings of the configuration."""
+def warmup_file(chosen, seed, name):
+    return f"results/{chosen['preset']}/seed-{seed}/warmup-{chosen['method']}/{name}"
+
+
+def run_file(chosen, seed, strategy, name):
+    """A file of the run of a strategy; `all` takes all images whatever the budget."""
+    run = dict(chosen) | {"seed": seed, "strategy": strategy, "round": 0}
     if strategy == "all":
-        budget = "100%"
-    run = RUN.format(
-        preset=config["preset"],
-        seed=seed,
-        method=config["warmup_method"],
-        strategy=strategy,
-        k=config["source_anchors"],
-        budget=budget_label(budget or config["budget"]),
-        round=0,
-    )
-    return f"{run}/{name}"
+        run["budget"] = "100pct"
+    return f"{RUN.format(**run)}/{name}"
 
 
-def warmup_file(seed, name):
-    return f"results/{config['preset']}/seed-{seed}/warmup-{config['warmup_method']}/{name}"
+def trained_as(chosen, variant):
+    """A variant as part of a path: Mu is M1+ of the strategy `all`, M2 to M4 have V anchors."""
+    if variant in ("M1", "M1+", "Mu"):
+        return variant.replace("Mu", "M1+")
+    return f"{variant}-V{chosen['v']}"
 
 
-def variant_label(variant):
-    """A variant as part of a path: those that use target anchors carry their number."""
-    return (
-        variant
-        if variant in ("M1", "M1+")
-        else f"{variant}-V{config['target_anchors']}"
-    )
+def training_file(chosen, seed, strategy, variant, name):
+    """A file of the training of a variant: model.pt or history.csv."""
+    if variant == "M0":
+        return warmup_file(chosen, seed, name)
+    label = trained_as(chosen, variant)
+    folder = "finetune" if label == "M1" else f"adapt/{label}"
+    return run_file(chosen, seed, strategy, f"{folder}/{name}")
 
 
-def discriminator_of(wildcards):
-    """The warm-up's discriminator; a checkpoint of one's own has none."""
-    if wildcards.method == "checkpoint":
-        return []
-    return f"results/{wildcards.preset}/seed-{wildcards.seed}/warmup-{wildcards.method}/discriminator.pt"
-
-
-def discriminator_flag(wildcards, input):
-    return flags(discriminator=input.discriminator) if input.discriminator else ""
+def score_file(chosen, seed, strategy, variant, split):
+    """The scores of a row of a table."""
+    if variant == "M0":
+        return warmup_file(chosen, seed, f"evaluation/{split}/M0.json")
+    name = f"evaluation/{split}/{trained_as(chosen, variant)}.json"
+    return run_file(chosen, seed, strategy, name)
 
 
 def evaluated_model(wildcards):
@@ -62,11 +70,22 @@ def evaluated_model(wildcards):
     )
 
 
-def iterations(variant):
+def result_file(seed, strategy, variant):
+    """What a row of the configuration's table ends with: its scores, without labels its model."""
+    if VALIDATED:
+        return score_file(CHOSEN, seed, strategy, variant, "val")
+    return training_file(CHOSEN, seed, strategy, variant, "model.pt")
+
+
+def variant_files(variant):
+    """The results of a variant, over the seeds of the configuration."""
+    strategy = "all" if variant == "Mu" else config["strategy"]
+    return [result_file(seed, strategy, variant) for seed in config["seeds"]]
+
+
+def iterations(chosen, variant):
     """How many iterations a variant has trained for in all, warm-up included."""
-    total = (
-        config["warmup"]["iterations"] if config["warmup_method"] != "checkpoint" else 0
-    )
+    total = config["warmup"]["iterations"] if chosen["method"] != "checkpoint" else 0
     if variant != "M0":
         total += config["finetune"]["iterations"]
     if variant not in ("M0", "M1"):
@@ -74,92 +93,54 @@ def iterations(variant):
     return total
 
 
-def score_file(seed, strategy, variant, split):
-    """The scores of a row of a table; Mu is the strategy all, trained for as long as M4."""
-    if variant == "M0":
-        return warmup_file(seed, f"evaluation/{split}/M0.json")
-    name = "M1+" if variant == "Mu" else variant_label(variant)
-    return run_file(seed, strategy, f"evaluation/{split}/{name}.json")
-
-
-def table_rows(name):
+def table_rows(table, strategy):
     """(seed, strategy, variant) of every row of a table."""
-    seeds = config["report_seeds"] if name == "replicates" else config["seeds"]
-    ladder = [("-", "M0")] + [
-        (config["strategy"], rung) for rung in ("M1", *config["variants"])
-    ]
+    seeds = config["report_seeds"] if table == "replicates" else config["seeds"]
+    ladder = [("-", "M0")]
+    ladder += [(strategy, rung) for rung in ("M1", *config["variants"])]
     compared = dict.fromkeys(config["compare"])
-    if name == "replicates":
+    if table == "replicates":
         compared |= dict.fromkeys(["random", "nearest"])
-    ladder += [
-        (strategy, "M1") for strategy in compared if strategy != config["strategy"]
-    ]
-    if config["upper_bound"] or name == "replicates":
+    ladder += [(other, "M1") for other in compared if other != strategy]
+    if config["upper_bound"] or table == "replicates":
         ladder.append(("all", "Mu"))
-    return [(seed, strategy, variant) for seed in seeds for strategy, variant in ladder]
+    return [(seed, *row) for seed in seeds for row in ladder]
 
 
-def tables(name):
-    """The table's file, or what stands in for it where the target has no labelled split."""
-    if not VALIDATED:
-        return [
-            run_file(
-                seed, config["strategy"], f"adapt/{variant_label(variant)}/model.pt"
-            )
-            for seed in config["seeds"]
-            for variant in config["variants"]
-        ]
-    return f"results/{config['preset']}/tables/{name}.md"
+def score_rows(wildcards):
+    """(seed, strategy, variant, iterations, file) of every row of a table."""
+    split = "tune" if wildcards.folder == "tuning" else "val"
+    return [
+        (*row, iterations(wildcards, row[2]), score_file(wildcards, *row, split))
+        for row in table_rows(wildcards.table, wildcards.strategy)
+    ]
 
 
-def score_flags(table, split):
-    rows = table_rows(table)
-    return " ".join(
-        flags(
-            score=(
-                seed,
-                strategy,
-                variant,
-                iterations(variant),
-                score_file(seed, strategy, variant, split),
-            )
-        )
-        for seed, strategy, variant in rows
-    )
-
-
-def shown():
-    """Name -> (variant, strategy) of the trainings that the default run's pictures show."""
-    names = {"M0": ("M0", "-"), "M1": ("M1", config["strategy"])}
-    return names | {
-        variant: (variant, config["strategy"]) for variant in config["variants"]
-    }
+def tables(table):
+    """The table's file, or the models of its rows where there are no labels to score them with."""
+    if VALIDATED:
+        folder = SUMMARY.format(**CHOSEN)
+        return f"results/{config['preset']}/tables/{folder}/{table}.md"
+    return [result_file(*row) for row in table_rows(table, config["strategy"])]
 
 
 def figures():
     """Pictures of the first seed's run; those that need labels only where there are some."""
+    folder = f"results/{config['preset']}/figures/{SUMMARY.format(**CHOSEN)}"
     names = ["selection", "histories"] + (["panels"] if VALIDATED else [])
-    return [f"results/{config['preset']}/figures/{name}.png" for name in names]
+    return [f"{folder}/{name}.png" for name in names]
 
 
-def history_file(seed, strategy, variant):
-    if variant == "M0":
-        return warmup_file(seed, "history.csv")
-    folder = "finetune" if variant == "M1" else f"adapt/{variant_label(variant)}"
-    return run_file(seed, strategy, f"{folder}/history.csv")
+def history_rows(wildcards):
+    """Variant -> history of every training of the ladder; a checkpoint of one's own has none."""
+    variants = [] if wildcards["method"] == "checkpoint" else ["M0"]
+    variants += ["M1", *config["variants"]]
+    row = (wildcards, config["seeds"][0], wildcards["strategy"])
+    return {name: training_file(*row, name, "history.csv") for name in variants}
 
 
-def panel_rows():
-    """Variants whose predictions are shown beside the ground truth (Figure 3)."""
-    last = config["variants"][-1:] or ["M1"]
-    return {name: row for name, row in shown().items() if name in ("M0", "M1", *last)}
-
-
-def panel_flags():
-    seed, words = config["seeds"][0], []
-    for name, (variant, strategy) in panel_rows().items():
-        scores = score_file(seed, strategy, variant, "val")
-        folder = scores.removesuffix(".json")
-        words.append(flags(prediction=(name, f"{folder}-panels")))
-        words.append(flags(scores=(name, scores)))
-    return " ".join(words)
+def panel_rows(wildcards):
+    """Variant -> scores of those whose predictions are shown beside the ground truth (Figure 3)."""
+    variants = dict.fromkeys(["M0", "M1", *config["variants"][-1:]])
+    row = (wildcards, config["seeds"][0], wildcards["strategy"])
+    return {name: score_file(*row, name, "val") for name in variants}

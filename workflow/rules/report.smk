@@ -2,58 +2,34 @@
 
 
 rule tabulate_scores:
-    """Scores of all rows, their mean and deviation over seeds, and differences paired by seed."""
+    """Scores of all rows, their mean and deviation over seeds, and differences paired by seed.
+
+    On the validation split below tables/; below tuning/ on the tuning split, to choose settings.
+    """
     input:
         **step("tabulate_scores"),
-        scores=lambda wildcards: [
-            score_file(*row, "val") for row in table_rows(wildcards.table)
-        ],
+        scores=lambda wildcards: [row[-1] for row in score_rows(wildcards)],
     output:
-        csv="results/{preset}/tables/{table}.csv",
-        markdown="results/{preset}/tables/{table}.md",
-        figure="results/{preset}/tables/{table}.png",
+        csv="results/{preset}/{folder}/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{table}.csv",
+        markdown="results/{preset}/{folder}/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{table}.md",
+        figure="results/{preset}/{folder}/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{table}.png",
     log:
-        "logs/{preset}/tables/{table}.log",
+        "logs/{preset}/{folder}/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{table}.log",
     benchmark:
-        "logs/{preset}/tables/{table}.tsv"
+        "logs/{preset}/{folder}/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{table}.tsv"
     wildcard_constraints:
+        folder="tables|tuning",
         table="ladder|replicates",
     conda:
         "../../envs/report.yaml"
     params:
-        scores=lambda wildcards: score_flags(wildcards.table, "val"),
+        scores=lambda wildcards: " ".join(
+            flags(score=row) for row in score_rows(wildcards)
+        ),
     shell:
         r"""
-        python {input.script} {params.scores} --output {output.csv} --markdown {output.markdown} \
-            --figure {output.figure} >{log} 2>&1
-        """
-
-
-rule tabulate_tuning_scores:
-    """The same table on the tuning split, for choosing settings."""
-    input:
-        **step("tabulate_scores"),
-        scores=lambda wildcards: [
-            score_file(*row, "tune") for row in table_rows(wildcards.table)
-        ],
-    output:
-        csv="results/{preset}/tables/tuning-{table}.csv",
-        markdown="results/{preset}/tables/tuning-{table}.md",
-        figure="results/{preset}/tables/tuning-{table}.png",
-    log:
-        "logs/{preset}/tables/tuning-{table}.log",
-    benchmark:
-        "logs/{preset}/tables/tuning-{table}.tsv"
-    wildcard_constraints:
-        table="ladder|replicates",
-    conda:
-        "../../envs/report.yaml"
-    params:
-        scores=lambda wildcards: score_flags(wildcards.table, "tune"),
-    shell:
-        r"""
-        python {input.script} {params.scores} --output {output.csv} --markdown {output.markdown} \
-            --figure {output.figure} >{log} 2>&1
+        python {input.script:q} {params.scores} --output {output.csv:q} \
+            --markdown {output.markdown:q} --figure {output.figure:q} >{log:q} 2>&1
         """
 
 
@@ -61,28 +37,30 @@ rule plot_panels:
     """Image, ground truth and predictions side by side (Figure 3)."""
     input:
         **step("plot_panels"),
+        classes=CLASS_TABLE,
         images="results/{preset}/index/target_val.csv",
-        scores=[
-            score_file(config["seeds"][0], strategy, variant, "val")
-            for variant, strategy in panel_rows().values()
-        ],
+        scores=lambda wildcards: list(panel_rows(wildcards).values()),
     output:
-        "results/{preset}/figures/panels.png",
+        "results/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/panels.png",
     log:
-        "logs/{preset}/figures/panels.log",
+        "logs/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/panels.log",
     benchmark:
-        "logs/{preset}/figures/panels.tsv"
+        "logs/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/panels.tsv"
     conda:
         "../../envs/report.yaml"
     params:
-        flags=flags(
-            classes=config["classes"], encoding=encoding(config["target_layout"])
+        flags=flags(classes=CLASSES, encoding=encoding(config["target_layout"])),
+        rows=lambda wildcards: " ".join(
+            flags(
+                prediction=(name, scores.removesuffix(".json") + "-panels"),
+                scores=(name, scores),
+            )
+            for name, scores in panel_rows(wildcards).items()
         ),
-        rows=panel_flags(),
     shell:
         r"""
-        python {input.script} --images {input.images} {params.flags} {params.rows} \
-            --output {output} >{log} 2>&1
+        python {input.script:q} --images {input.images:q} {params.flags} {params.rows} \
+            --output {output:q} >{log:q} 2>&1
         """
 
 
@@ -90,21 +68,23 @@ rule plot_selection:
     """The active samples in order of rank."""
     input:
         **step("plot_selection"),
-        manifest=run_file(config["seeds"][0], config["strategy"], "manifest.csv"),
+        manifest=lambda wildcards: run_file(
+            wildcards, config["seeds"][0], wildcards.strategy, "manifest.csv"
+        ),
     output:
-        "results/{preset}/figures/selection.png",
+        "results/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/selection.png",
     log:
-        "logs/{preset}/figures/selection.log",
+        "logs/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/selection.log",
     benchmark:
-        "logs/{preset}/figures/selection.tsv"
+        "logs/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/selection.tsv"
     conda:
         "../../envs/report.yaml"
     params:
-        title=f"Selected by {config['strategy']}, budget {config['budget']}",
+        title=lambda wildcards: f"Selected by {wildcards.strategy}, budget {budget_of(wildcards)}",
     shell:
         r"""
-        python {input.script} --manifest {input.manifest} --title {params.title:q} \
-            --output {output} >{log} 2>&1
+        python {input.script:q} --manifest {input.manifest:q} --title {params.title:q} \
+            --output {output:q} >{log:q} 2>&1
         """
 
 
@@ -112,24 +92,20 @@ rule plot_history:
     """Losses of every training of the ladder."""
     input:
         **step("plot_history"),
-        histories=[
-            history_file(config["seeds"][0], strategy, variant)
-            for variant, strategy in shown().values()
-        ],
+        histories=lambda wildcards: list(history_rows(wildcards).values()),
     output:
-        "results/{preset}/figures/histories.png",
+        "results/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/histories.png",
     log:
-        "logs/{preset}/figures/histories.log",
+        "logs/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/histories.log",
     benchmark:
-        "logs/{preset}/figures/histories.tsv"
+        "logs/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/histories.tsv"
     conda:
         "../../envs/report.yaml"
     params:
-        histories=" ".join(
-            flags(history=(name, history_file(config["seeds"][0], strategy, variant)))
-            for name, (variant, strategy) in shown().items()
+        histories=lambda wildcards: " ".join(
+            flags(history=row) for row in history_rows(wildcards).items()
         ),
     shell:
         r"""
-        python {input.script} {params.histories} --output {output} >{log} 2>&1
+        python {input.script:q} {params.histories} --output {output:q} >{log:q} 2>&1
         """

@@ -2,9 +2,10 @@
 
 
 rule extract_source_features:
-    """Category features of every source image (Eq. 1)."""
+    """Category features of every source image (Eq. 1), normalised by the source's statistics."""
     input:
         **step("extract_features"),
+        classes=CLASS_TABLE,
         images="results/{preset}/index/source.csv",
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
     output:
@@ -22,25 +23,32 @@ rule extract_source_features:
         loader_workers=config["loader_workers"],
     params:
         flags=network_use(
-            threads=config["inference_threads"],
+            config["inference_threads"],
             images_size=config["source_size"],
             images_encoding=encoding(config["source_layout"]),
             truth=config["mask_rule"],
         ),
+        files=lambda wildcards, input: flags(statistics=input.images),
     shell:
         r"""
-        python {input.script} --images {input.images} --model {input.model} {params.flags} \
-            --loader-workers {resources.loader_workers} --output {output.features} >{log} 2>&1
+        python {input.script:q} --images {input.images:q} --model {input.model:q} {params.files} \
+            {params.flags} --loader-workers {resources.loader_workers} \
+            --output {output.features:q} >{log:q} 2>&1
         """
 
 
-rule extract_target_features:
-    """Category features and scores of every target training image (Eqs. 4 and 12)."""
+use rule extract_source_features as extract_target_features with:
+    # Category features and scores of every target training image (Eqs. 4 and 12).
     input:
         **step("extract_features"),
+        classes=CLASS_TABLE,
         images="results/{preset}/index/target_train.csv",
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
-        discriminator=discriminator_of,
+        discriminator=branch(
+            lambda wildcards: wildcards.method == "checkpoint",
+            then=[],
+            otherwise="results/{preset}/seed-{seed}/warmup-{method}/discriminator.pt",
+        ),
     output:
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
@@ -48,23 +56,11 @@ rule extract_target_features:
         "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.tsv"
-    conda:
-        "../../envs/train.yaml"
-    threads: config["inference_threads"]
-    resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
     params:
         flags=network_use(
-            threads=config["inference_threads"], images_size=config["target_size"]
+            config["inference_threads"], images_size=config["target_size"]
         ),
-        discriminator=discriminator_flag,
-    shell:
-        r"""
-        python {input.script} --images {input.images} --model {input.model} {params.discriminator} \
-            {params.flags} --loader-workers {resources.loader_workers} \
-            --output {output.features} >{log} 2>&1
-        """
+        files=lambda wildcards, input: flags(discriminator=input.discriminator or None),
 
 
 rule cluster_source_anchors:
@@ -85,13 +81,14 @@ rule cluster_source_anchors:
         "../../envs/anchors.yaml"
     threads: config["inference_threads"]
     params:
+        anchors=lambda wildcards: wildcards.k,
         threads=config["inference_threads"],
     shell:
         r"""
-        python {input.script} --features {input.features} --count {wildcards.k} \
+        python {input.script:q} --features {input.features:q} --count {params.anchors} \
             --seed {wildcards.seed} --threads {params.threads} \
-            --assignments {output.assignments} --objective {output.objective} \
-            --output {output.anchors} >{log} 2>&1
+            --assignments {output.assignments:q} --objective {output.objective:q} \
+            --output {output.anchors:q} >{log:q} 2>&1
         """
 
 
@@ -99,6 +96,7 @@ rule rank_targets:
     """Order target images by a strategy's acquisition score (mada: Eq. 5)."""
     input:
         **step("rank_targets"),
+        classes=CLASS_TABLE,
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
         anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
@@ -112,15 +110,15 @@ rule rank_targets:
         "../../envs/anchors.yaml"
     params:
         flags=flags(
-            classes=config["classes"],
+            classes=CLASSES,
             distance=config["distance"],
             threads=config["inference_threads"],
         ),
     shell:
         r"""
-        python {input.script} --features {input.features} --anchors {input.anchors} \
+        python {input.script:q} --features {input.features:q} --anchors {input.anchors:q} \
             --strategy {wildcards.strategy} --seed {wildcards.seed} {params.flags} \
-            --output {output.ranking} >{log} 2>&1
+            --output {output.ranking:q} >{log:q} 2>&1
         """
 
 
@@ -128,6 +126,7 @@ rule write_manifest:
     """The active samples, and the bundle that an annotator receives."""
     input:
         **step("write_manifest"),
+        classes=CLASS_TABLE,
         ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/ranking.csv",
         index="results/{preset}/index/target_train.csv",
         exclude=config["exclude"] or [],
@@ -146,13 +145,13 @@ rule write_manifest:
     params:
         budget=budget_of,
         flags=flags(
-            classes=config["classes"],
+            classes=CLASSES,
             exclude=config["exclude"],
             include=config["include"],
         ),
     shell:
         r"""
-        python {input.script} --ranking {input.ranking} --index {input.index} \
-            --budget {params.budget} {params.flags} --bundle {output.bundle} \
-            --output {output.manifest} >{log} 2>&1
+        python {input.script:q} --ranking {input.ranking:q} --index {input.index:q} \
+            --budget {params.budget} {params.flags} --bundle {output.bundle:q} \
+            --output {output.manifest:q} >{log:q} 2>&1
         """

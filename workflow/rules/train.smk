@@ -1,16 +1,19 @@
-"""M0: adversarial warm-up, or a checkpoint of one's own."""
+"""M0: adversarial warm-up, or a checkpoint of one's own.
+
+In all rules, loader_workers and save_every are resources and not params: they change no byte of
+what a step writes, and Snakemake reruns a job for a changed param but not for a changed resource.
+"""
 
 
 rule warmup:
     """Train on the source while a discriminator pulls the target's predictions towards it."""
     input:
         **step("warmup"),
+        classes=CLASS_TABLE,
         source="results/{preset}/index/source.csv",
         target="results/{preset}/index/target_train.csv",
         tune=tune_index,
-        # Checked before the long work; ancient, since neither changes what the warm-up learns.
-        settings=ancient("results/{preset}/index/settings.json"),
-        val=ancient("results/{preset}/index/target_val.csv") if VALIDATED else [],
+        checked="results/{preset}/index/settings.json",
     output:
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
         discriminator="results/{preset}/seed-{seed}/warmup-{method}/discriminator.pt",
@@ -29,16 +32,17 @@ rule warmup:
         loader_workers=config["loader_workers"],
         save_every=config["save_every"],
     params:
-        flags=training_flags("warmup", config["inference_threads"]),
+        flags=training_flags(config["inference_threads"], config["warmup"]),
         network=flags(**config["network"]),
         tune=tune_flag,
     shell:
         r"""
-        python {input.script} --source {input.source} --target {input.target} \
-            --statistics {input.target} {params.tune} --seed {wildcards.seed} {params.flags} \
+        python {input.script:q} --source {input.source:q} --target {input.target:q} \
+            --statistics {input.target:q} {params.tune} --seed {wildcards.seed} {params.flags} \
             {params.network} --save-every {resources.save_every} \
-            --loader-workers {resources.loader_workers} --history {output.history} \
-            --discriminator-output {output.discriminator} --output {output.model} >{log} 2>&1
+            --loader-workers {resources.loader_workers} --history {output.history:q} \
+            --discriminator-output {output.discriminator:q} --output {output.model:q} \
+            >{log:q} 2>&1
         """
 
 
@@ -46,8 +50,9 @@ rule adopt_checkpoint:
     """Take warmup_checkpoint as M0."""
     input:
         **step("adopt_checkpoint"),
+        classes=CLASS_TABLE,
         checkpoint=config["warmup_checkpoint"] or [],
-        settings=ancient("results/{preset}/index/settings.json"),
+        checked="results/{preset}/index/settings.json",
     output:
         model="results/{preset}/seed-{seed}/warmup-checkpoint/model.pt",
     log:
@@ -58,15 +63,13 @@ rule adopt_checkpoint:
         "../../envs/train.yaml"
     params:
         flags=flags(
-            classes=config["classes"],
-            **{
-                name: config["network"][name]
-                for name in sorted(config["network"])
-                if name != "weights"
-            },
+            classes=CLASSES,
+            backbone=config["network"]["backbone"],
+            feature_channels=config["network"]["feature_channels"],
+            output_stride=config["network"]["output_stride"],
         ),
     shell:
         r"""
-        python {input.script} --checkpoint {input.checkpoint} {params.flags} \
-            --output {output.model} >{log} 2>&1
+        python {input.script:q} --checkpoint {input.checkpoint:q} {params.flags} \
+            --output {output.model:q} >{log:q} 2>&1
         """

@@ -1,0 +1,152 @@
+"""Settings that cannot be used are named before any job, whatever else is wrong."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mada.acquisition import STRATEGIES
+from mada.layouts import LAYOUTS
+from settings import setting_problems, typed
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+PRESETS = {
+    file.stem: yaml.safe_load(file.read_text())
+    for file in sorted((REPOSITORY / "workflow/presets").glob("*.yaml"))
+}
+SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """No folder that a setting names is there."""
+    monkeypatch.chdir(tmp_path)
+
+
+def problems(preset: str = "demo", command_line: dict | None = None, **changes) -> list[str]:
+    return setting_problems(
+        CONFIG | {"preset": preset} | PRESETS[preset] | changes, command_line or {}
+    )
+
+
+def test_the_shipped_files_have_no_key_in_common():
+    assert PRESETS
+    for preset in PRESETS.values():
+        assert not set(CONFIG) & set(preset)
+
+
+def test_the_demo_needs_no_folder_and_every_preset_nothing_but_its_target(tmp_path):
+    assert problems() == []
+    for name, preset in PRESETS.items():
+        root = f"target_root: expected a folder, found none at {preset['target_root']}"
+        assert problems(name) in ([], [root])
+        assert problems(name, target_root=str(tmp_path)) == []
+
+
+def test_every_setting_is_described():
+    anchors = [name for name, entry in SCHEMA["properties"].items() if "description" not in entry]
+    sections = {"network", "training", "warmup", "finetune", "adapt"}
+    assert set(anchors) <= sections
+
+
+def test_the_schema_knows_the_strategies_and_layouts_of_the_steps():
+    assert set(SCHEMA["properties"]["strategy"]["enum"]) == set(STRATEGIES)
+    assert set(SCHEMA["properties"]["source_layout"]["enum"]) == set(LAYOUTS)
+
+
+def test_the_rules_read_labels_as_the_layouts_hold_them():
+    rules = (REPOSITORY / "workflow/rules/common.smk").read_text()
+    for name, layout in LAYOUTS.items():
+        assert f'"{name}": "{layout.encoding}"' in rules
+
+
+CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"bugdet": "5%"}, ["bugdet: no such setting"]),
+        ({"annotation_mode": "benchmark"}, ["annotation_mode: no such setting"]),
+        ({"source_root": "no"}, ["source_root: expected a folder, found none at no"]),
+        ({"target_root": "data/demos"}, ["target_root: expected a folder, found none at data/de"]),
+        ({"exclude": "ids.txt"}, ["exclude: expected a file, found none at ids.txt"]),
+        ({"include": "ids.txt"}, ["include: expected a file, found none at ids.txt"]),
+        (CHECKPOINT, []),
+        (CHECKPOINT | {"warmup_checkpoint": "m"}, ["warmup_checkpoint: expected a file, found"]),
+        ({"warmup_method": "checkpoint"}, ["warmup_checkpoint: expected a file for"]),
+        (CHECKPOINT | {"strategy": "aada"}, ["strategy: aada needs the discriminator"]),
+        (CHECKPOINT | {"compare": ["adversarial"]}, ["compare: adversarial needs the discr"]),
+        ({"strategy": "best"}, ["strategy: 'best' is not one of"]),
+        ({"compare": ["best"]}, ["compare.0: 'best' is not one of"]),
+        ({"device": "gpu"}, ["device: 'gpu' does not match"]),
+        ({"device": "cuda:1"}, []),
+        ({"budget": 0}, ["budget: 0 is less than the minimum of 1"]),
+        ({"budget": "0"}, ["budget: expected a share above 0% and up to 100%, found 0"]),
+        ({"budget": "0.0%"}, ["budget: expected a share above 0% and up to 100%, found 0.0%"]),
+        ({"budget": "100.1%"}, ["budget: expected a share above 0% and up to 100%, found 100.1%"]),
+        ({"budget": "1.5"}, ["budget: '1.5' does not match"]),
+        ({"budget": "0.5%"}, []),
+        ({"budget": 16}, []),
+        ({"budget": "100%", "variants": ["M1+"]}, []),
+        ({"budget": "100%", "variants": ["M3"]}, ["variants: M3 needs images without label"]),
+        ({"strategy": "all", "variants": ["M2"]}, ["variants: M2 needs images without label"]),
+        ({"classes": "mine"}, ["classes: 'mine' is not one of"]),
+        ({"void_ids": [11]}, ["void_ids: expected class_table beside it"]),
+        ({"target_layout": "camvid"}, ["target_layout: camvid needs a class_table"]),
+        ({"target_image_glob": "*.png"}, ["target_image_glob: is for layout folder"]),
+        ({"target_image_glob": "*.png", "target_layout": "folder"}, []),
+    ],
+)
+def test_each_problem_is_one_line_that_names_its_key(changes, expected):
+    found = problems(**changes)
+    assert len(found) == len(expected), found
+    for line, start in zip(sorted(found), sorted(expected), strict=True):
+        assert line.startswith(start)
+
+
+def test_a_missing_preset_is_the_only_complaint():
+    assert setting_problems(CONFIG | {"preset": "nosuch"}, {}) == [
+        f"preset: expected one of {sorted(PRESETS)}, found 'nosuch'"
+    ]
+
+
+def test_problems_within_a_section_carry_its_name():
+    found = problems(warmup={"iterations": 0, "learning_rate": 1, "rate": 1})
+    assert sorted(line.split(":")[0] for line in found) == [
+        *("warmup.adversarial_weight", "warmup.iterations", "warmup.rate")
+    ]
+
+
+def test_a_class_table_brings_any_name():
+    table = [{"name": "a", "ids": [0], "colour": [0, 0, 0]}, {"name": "b", "colour": [1, 1, 1]}]
+    assert problems(classes="mine", class_table=table, void_ids=[255]) == []
+    assert problems(classes="mine", class_table=[{"name": "a"}, *table]) == [
+        "class_table.0.colour: expected a value, found none"
+    ]
+
+
+def test_the_demo_is_never_smaller_than_its_generator_draws():
+    demo = PRESETS["demo"]["demo_data"]
+    found = problems(demo_data=demo | {"width": 63, "height": 32})
+    assert [line.split(":")[0] for line in found] == ["demo_data.height", "demo_data.width"]
+
+
+def test_nested_settings_are_refused_on_the_command_line():
+    nested = {"training": {"crop": "64x32"}}
+    assert problems(command_line=nested) == [
+        "training: expected nested settings in a file given with --configfile, found --config"
+    ]
+
+
+def test_all_problems_are_named_at_once():
+    found = problems(bugdet=1, source_root="no", strategy="best", budget="101%")
+    assert {line.split(":")[0] for line in found} == {"bugdet", "source_root", "strategy", "budget"}
+
+
+def test_values_of_the_command_line_get_their_types():
+    assert typed(["0", "12"]) == [0, 12]
+    assert typed("false") is False
+    for value in ("5%", 16, "M1+", ["M1+"], None, True):
+        assert typed(value) == value

@@ -1,0 +1,116 @@
+"""What is wrong with the settings, as far as can be told before any data set is read."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+HERE = Path(__file__).parent
+SCHEMA = HERE / "schemas" / "config.schema.yaml"
+# These rank by the warm-up's discriminator.
+NEED_DISCRIMINATOR = ("adversarial", "aada")
+NEED_UNLABELLED = ("M2", "M3", "M4")
+
+
+def typed(value: object) -> object:
+    """A value given with --config, where false and lists of numbers arrive as text."""
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    if value in ("true", "false"):
+        return value == "true"
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
+
+
+def setting_problems(config: Mapping, command_line: Mapping) -> list[str]:
+    """Return one line for each setting that cannot be used, beginning with its key.
+
+    Parameters
+    ----------
+    config : Mapping
+        All settings together, defaults not filled in.
+    command_line : Mapping
+        Those given with --config.
+    """
+    presets = sorted(file.stem for file in (HERE / "presets").glob("*.yaml"))
+    if config.get("preset") not in presets:
+        return [f"preset: expected one of {presets}, found {config.get('preset')!r}"]
+    schema = yaml.safe_load(SCHEMA.read_text())
+    nested = {name for name, value in command_line.items() if isinstance(value, Mapping)}
+    problems = [
+        f"{name}: expected nested settings in a file given with --configfile, found --config"
+        for name in sorted(nested)
+    ]
+    wrong = set(nested)
+    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=_place):
+        for key, message in _described(error):
+            if key.split(".")[0] not in nested:
+                problems.append(f"{key}: {message}")
+            wrong.add(key.split(".")[0])
+    if "demo_data" in wrong:  # it says which folders need not be there yet
+        wrong |= {"source_root", "target_root"}
+    for key, message in _contradictions({k: v for k, v in config.items() if k not in wrong}):
+        problems.append(f"{key}: {message}")
+    return list(dict.fromkeys(problems))
+
+
+def _place(error: ValidationError) -> list[str]:
+    return [str(part) for part in error.absolute_path]
+
+
+def _described(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """The keys that a schema error speaks of, each with what is wrong."""
+    prefix = [str(part) for part in error.absolute_path]
+    if error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield ".".join([*prefix, name]), "expected a value, found none"
+    elif error.validator == "additionalProperties":
+        for name in sorted(set(error.instance) - set(error.schema["properties"])):
+            yield ".".join([*prefix, name]), "no such setting"
+    elif error.validator == "dependentRequired":
+        for name, needed in error.validator_value.items():
+            if name in error.instance and not set(needed) <= set(error.instance):
+                yield name, f"expected {', '.join(needed)} beside it, found none"
+    else:
+        yield ".".join(prefix), error.message
+
+
+def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
+    """Settings that are each well formed but do not fit the disk or one another."""
+    rendered = config.get("demo_data", {}).get("folder")
+    for name in ("source_root", "target_root"):
+        root = config.get(name)
+        if root is None or Path(root).is_dir():
+            continue
+        if not rendered or not Path(root).absolute().is_relative_to(Path(rendered).absolute()):
+            yield name, f"expected a folder, found none at {root}"
+    for name in ("exclude", "include", "warmup_checkpoint"):
+        if config.get(name) is not None and not Path(config[name]).is_file():
+            yield name, f"expected a file, found none at {config[name]}"
+
+    strategies = [config.get("strategy"), *config.get("compare", [])]
+    if config.get("warmup_method") == "checkpoint":
+        if config.get("warmup_checkpoint") is None:
+            yield "warmup_checkpoint", "expected a file for warmup_method checkpoint, found none"
+        for strategy in sorted(set(strategies) & set(NEED_DISCRIMINATOR)):
+            key = "strategy" if strategy == config.get("strategy") else "compare"
+            yield key, f"{strategy} needs the discriminator of a warm-up, a checkpoint has none"
+
+    share = re.fullmatch(r"([0-9.]+)%", str(config.get("budget", "1%")))
+    amount = float(share[1]) if share else float(config["budget"])
+    if amount == 0 or (share and amount > 100):
+        yield "budget", f"expected a share above 0% and up to 100%, found {config['budget']}"
+    everything = config.get("strategy") == "all" or (share is not None and amount == 100)
+    for variant in NEED_UNLABELLED:
+        if everything and variant in config.get("variants", []):
+            yield "variants", f"{variant} needs images without label, all are to be labelled"
+
+    for name in ("source", "target"):
+        layout = config.get(f"{name}_layout", "folder")
+        for kind in ("image", "label"):
+            if config.get(f"{name}_{kind}_glob") is not None and layout != "folder":
+                yield f"{name}_{kind}_glob", f"is for layout folder, found {layout}"
+        if layout == "camvid" and "class_table" not in config:
+            yield f"{name}_layout", "camvid needs a class_table, found none"
