@@ -2,7 +2,7 @@
 
 Inputs   evaluations (JSON), each named with its seed, strategy, variant and iterations
 Outputs  CSV (one line per seed and row), Markdown (mean ± standard deviation over seeds,
-         difference to the row before, paired by seed) and a bar chart (PNG)
+         differences to M0, M1 and M1+ paired by seed) and a bar chart (PNG)
 
 mIoU is in percent throughout. The standard deviation is over seeds (n - 1 in the denominator).
 """
@@ -17,6 +17,8 @@ from mada.cli import InputError, StepParser, run_step
 from mada.figures import save_figure
 from mada.files import atomic_path, read_json, write_csv
 
+# What rows are compared with, and the rows that the comparison says nothing of.
+BASES = {"M0": (), "M1": ("M0",), "M1+": ("M0", "M1")}
 MEANS = ("miou", "miou_19", "miou_16", "miou_13")
 TITLES = {
     "M0": "warm-up only",
@@ -48,68 +50,64 @@ def read_scores(entries: list[list[str]]) -> pd.DataFrame:
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and deviation of each (strategy, variant), in order of appearance.
+    """Mean and deviation over seeds of each (strategy, variant), in order of appearance.
 
-    Adds two columns paired by seed: the difference to M0, and the share of the way from M0 to
-    Mu, both means over seeds; and the difference of each M1 to the first M1.
+    Adds, paired by seed, the mean and deviation of the differences to M0, to the first M1 and to
+    the first M1+ (the control: M1 trained for as long), and the mean share of the way from M0 to
+    Mu.
     """
     by_row = {
         key: rows.set_index("seed")["miou"]
         for key, rows in scores.groupby(["strategy", "variant"], sort=False)
     }
-    floor = next((v for (_, variant), v in by_row.items() if variant == "M0"), None)
-    ceiling = next((v for (_, variant), v in by_row.items() if variant == "Mu"), None)
-    first = next((v for (_, variant), v in by_row.items() if variant == "M1"), None)
+    first = {}
+    for (_, variant), values in by_row.items():
+        first.setdefault(variant, values)
     lines = []
     for (strategy, variant), values in by_row.items():
         line = {"variant": variant, "selection": strategy, "seeds": len(values)}
         chosen = scores[(scores["strategy"] == strategy) & (scores["variant"] == variant)]
         line["iterations"] = int(chosen["iterations"].iloc[0])
         line["mean"], line["deviation"] = values.mean(), values.std()
-        for name, base in (("over_m0", floor), ("over_m1", first)):
-            if base is not None:
-                difference = values - base
-                line[name], line[f"{name}_deviation"] = difference.mean(), difference.std()
-        if floor is not None and ceiling is not None:
-            line["closed"] = (100 * (values - floor) / (ceiling - floor)).mean()
+        for base, left_out in BASES.items():
+            compared = base in first and values is not first[base]
+            if compared and variant not in left_out:
+                difference = values - first[base]
+                line[f"over {base}"] = difference.mean()
+                line[f"over {base} ±"] = difference.std()
+        if "M0" in first and "Mu" in first:
+            closed = (values - first["M0"]) / (first["Mu"] - first["M0"])
+            line["closed"] = (100 * closed).mean()
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def with_deviation(mean: float, deviation: float, sign: str = "") -> str:
-    if pd.isna(mean):
+def with_deviation(row: dict, name: str, deviation: str, sign: str = "") -> str:
+    """``mean ± deviation`` of a summary's row; a dash where there is none."""
+    if pd.isna(row.get(name)):
         return "-"
-    text = f"{mean:{sign}.1f}"
-    return text if pd.isna(deviation) else f"{text} ± {deviation:.1f}"
+    text = f"{row[name]:{sign}.1f}"
+    return text if pd.isna(row[deviation]) else f"{text} ± {row[deviation]:.1f}"
 
 
 def markdown(summary: pd.DataFrame, images: int) -> str:
     """The summary as a table for people."""
-    seeds = int(summary["seeds"].max())
-    lines = [
-        "| variant | what it is | selection | iterations | mIoU % | over M0 | over M1 | M0 to Mu |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
-    ]
+    bases = [base for base in BASES if f"over {base}" in summary]
+    head = ["variant", "what it is", "selection", "iterations", "mIoU %"]
+    head += [f"over {base}" for base in bases] + ["M0 to Mu"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|---|" + "---:|" * (len(head) - 3)]
     for row in summary.to_dict("records"):
-        over_m0 = with_deviation(
-            row.get("over_m0", float("nan")), row.get("over_m0_deviation"), "+"
-        )
-        over_m1 = with_deviation(
-            row.get("over_m1", float("nan")), row.get("over_m1_deviation"), "+"
-        )
-        closed = row.get("closed", float("nan"))
-        lines.append(
-            f"| {row['variant']} | {TITLES[row['variant']]} | {row['selection']} "
-            f"| {row['iterations']:,} | {with_deviation(row['mean'], row['deviation'])} "
-            f"| {'-' if row['variant'] == 'M0' else over_m0} "
-            f"| {'-' if row['variant'] == 'M0' else over_m1} "
-            f"| {'-' if pd.isna(closed) else f'{closed:.0f} %'} |"
-        )
-    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+        cells = [row["variant"], TITLES[row["variant"]], row["selection"], f"{row['iterations']:,}"]
+        cells.append(with_deviation(row, "mean", "deviation"))
+        cells += [with_deviation(row, f"over {base}", f"over {base} ±", "+") for base in bases]
+        cells.append("-" if pd.isna(row.get("closed")) else f"{row['closed']:.0f} %")
+        lines.append("| " + " | ".join(cells) + " |")
+    seeds = int(summary["seeds"].max())
+    over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed"
     lines.append("")
     lines.append(
-        f"{over}; differences are paired by seed; scored on {images} images. M1 of the first "
-        "selection is what “over M1” compares with."
+        f"{over}; differences are paired by seed, to M1 and M1+ of the first selection; "
+        f"scored on {images} images."
     )
     return "\n".join(lines) + "\n"
 

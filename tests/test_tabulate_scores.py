@@ -68,11 +68,11 @@ def test_deviation_is_over_seeds_less_one(summary):
 
 def test_differences_are_paired_by_seed(summary):
     over_m0 = summary.loc[("M1", "mada")]
-    assert over_m0["over_m0"] == pytest.approx(12)  # of 10 and 14
-    assert over_m0["over_m0_deviation"] == pytest.approx(math.sqrt(2**2 + 2**2))
+    assert over_m0["over M0"] == pytest.approx(12)  # of 10 and 14
+    assert over_m0["over M0 ±"] == pytest.approx(math.sqrt(2**2 + 2**2))
     over_m1 = summary.loc[("M1", "random")]  # compared with the first selection's M1
-    assert over_m1["over_m1"] == pytest.approx(-6)  # of -2 and -10
-    assert over_m1["over_m1_deviation"] == pytest.approx(math.sqrt(4**2 + 4**2))
+    assert over_m1["over M1"] == pytest.approx(-6)  # of -2 and -10
+    assert over_m1["over M1 ±"] == pytest.approx(math.sqrt(4**2 + 4**2))
 
 
 def test_share_of_the_way_to_all_labels_is_averaged_over_seeds(summary):
@@ -82,12 +82,24 @@ def test_share_of_the_way_to_all_labels_is_averaged_over_seeds(summary):
     assert summary.loc[("Mu", "all"), "closed"] == pytest.approx(100)
 
 
+def test_adaptation_is_compared_with_the_control_that_trained_as_long(tmp_path):
+    rows = [
+        entry(tmp_path, seed, "mada", variant, miou)
+        for variant, of_seeds in {"M0": (0.2, 0.2), "M1+": (0.3, 0.4), "M4": (0.35, 0.41)}.items()
+        for seed, miou in enumerate(of_seeds)
+    ]
+    summary = step.summarise(step.read_scores(rows)).set_index("variant")
+    assert summary.loc["M4", "over M1+"] == pytest.approx(3)  # of 5 and 1
+    assert summary.loc["M4", "over M1+ ±"] == pytest.approx(math.sqrt(2**2 + 2**2))
+    assert pd.isna(summary.loc["M1+", "over M1+"])  # not with itself
+
+
 def test_one_seed_has_no_deviation(tmp_path):
     rows = [entry(tmp_path, 0, "none", "M0", 0.2), entry(tmp_path, 0, "mada", "M1", 0.26)]
     summary = step.summarise(step.read_scores(rows))
     assert summary["deviation"].isna().all()
     text = step.markdown(summary, 4)
-    assert "| 26.0 | +6.0 |" in text and "one seed" in text
+    assert "| 26.0 | +6.0 | - |" in text and "One seed" in text
     assert "±" not in text
 
 
