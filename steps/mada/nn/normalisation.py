@@ -8,7 +8,7 @@ from mada.cli import progress
 from mada.nn.datasets import WholeImages
 from mada.nn.runtime import Runtime
 
-MOST_IMAGES = 512  # means and variances of this many images are settled
+MOST_IMAGES = 256  # means and variances of this many images are settled
 
 
 class _Moments:
