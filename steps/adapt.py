@@ -24,7 +24,7 @@ from mada.files import read_index, read_npy
 from mada.labels import VOID
 from mada.nn import arguments, runtime
 from mada.nn.alignment import soft_alignment, update_anchors
-from mada.nn.checkpoints import load_network, save_network
+from mada.nn.checkpoints import load_network
 from mada.nn.losses import cross_entropy
 from mada.nn.pooling import category_masks, category_means
 from mada.nn.schedules import set_poly_rate
@@ -150,7 +150,7 @@ def main(args: argparse.Namespace) -> None:
             update_anchors(anchors.values, features, args.ema_decay)
         return losses
 
-    resume = run_training(
+    run_training(
         args,
         device,
         network,
@@ -159,8 +159,6 @@ def main(args: argparse.Namespace) -> None:
         {"network": network, "optimizer": optimizer, "anchors": anchors},
         inputs,
     )
-    save_network(network, args.output, args.classes, arguments.settings(args))
-    resume.remove()
 
 
 def parser() -> StepParser:

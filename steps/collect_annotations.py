@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import atomic_directory, read_csv, read_index, write_csv
-from mada.labels import class_set_name, label_image, read_label
+from mada.labels import class_set_name, read_label, save_label
 from mada.layouts import SPLITS, add_arguments, label_table, list_items
 
 
@@ -34,13 +34,7 @@ def main(args: argparse.Namespace) -> None:
             if path is None or not path.is_file():
                 place = f"at {path}" if path else f"by label glob {args.label_glob!r}"
                 raise InputError(f"{args.manifest}: {row.image_id}: no label {place}")
-            label = read_label(path, table)
-            if label.shape != (row.height, row.width):
-                raise InputError(
-                    f"{path}: expected {row.width}x{row.height} pixels like its image, "
-                    f"found {label.shape[1]}x{label.shape[0]}"
-                )
-            labels[row.image_id] = label
+            labels[row.image_id] = read_label(path, table, (row.width, row.height))
         except InputError as error:
             problems.append(str(error))
     refuse(problems, str(args.manifest))
@@ -48,8 +42,7 @@ def main(args: argparse.Namespace) -> None:
     with atomic_directory(args.output) as folder:
         names = {image_id: f"labels/{image_id}.png" for image_id in labels}
         for image_id, label in labels.items():
-            (folder / names[image_id]).parent.mkdir(parents=True, exist_ok=True)
-            label_image(label, args.classes).save(folder / names[image_id])
+            save_label(folder / names[image_id], label, args.classes)
         paths = [os.fspath(args.output / names[image_id]) for image_id in chosen["id"]]
         chosen.insert(2, "label", paths)
         write_csv(folder / "index.csv", chosen)

@@ -10,15 +10,14 @@ import contextlib
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_json
-from mada.labels import class_set, label_image
-from mada.metrics import confusion_matrix, score_table
+from mada.labels import class_set, save_label
+from mada.metrics import score_table
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_network
-from mada.nn.evaluation import predictions
+from mada.nn.evaluation import confusion
 
 
 def main(args: argparse.Namespace) -> None:
@@ -26,21 +25,16 @@ def main(args: argparse.Namespace) -> None:
     ids = read_index(args.images, labels=True)["id"]
     images = arguments.whole_images(args, args.images, "images", args.images_encoding)
     network = device.place(load_network(args.model, args.classes))
-    classes = len(class_set(args.classes))
-    total = np.zeros((classes, classes), dtype=np.int64)
     # Evenly spread over the index, whose neighbours are often of one drive.
     shown = set(np.linspace(0, len(ids) - 1, args.panel_count).round().astype(int).tolist())
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(atomic_directory(args.panels)) if args.panels else None
-        for row, p, truth in predictions(
-            network, images, args.batch_size, device, args.loader_workers
-        ):
-            predicted = p.argmax(dim=0).to(torch.uint8).cpu().numpy()
-            total += confusion_matrix(truth.numpy(), predicted, classes)
+
+        def keep(row: int, predicted: np.ndarray) -> None:
             if folder and row in shown:
-                path = folder / f"{ids[row]}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                label_image(predicted, args.classes).save(path)
+                save_label(folder / f"{ids[row]}.png", predicted, args.classes)
+
+        total = confusion(network, images, args.batch_size, device, args.loader_workers, keep)
     if not total.sum():
         raise InputError(f"{args.images}: expected labelled pixels, found only void")
     scores = score_table(total, class_set(args.classes).names)

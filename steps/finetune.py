@@ -12,7 +12,7 @@ from pathlib import Path
 from mada.cli import StepParser, existing_file, run_step
 from mada.files import read_index
 from mada.nn import arguments, runtime
-from mada.nn.checkpoints import load_network, save_network
+from mada.nn.checkpoints import load_network
 from mada.nn.losses import cross_entropy
 from mada.nn.schedules import set_poly_rate
 from mada.nn.segmentation_training import run_training, sgd
@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
         optimizer.step()
         return losses
 
-    resume = run_training(
+    run_training(
         args,
         device,
         network,
@@ -50,8 +50,6 @@ def main(args: argparse.Namespace) -> None:
         {"network": network, "optimizer": optimizer},
         [args.model, args.source, args.target, *map(Path, annotated["label"])],
     )
-    save_network(network, args.output, args.classes, arguments.settings(args))
-    resume.remove()
 
 
 def parser() -> StepParser:

@@ -33,12 +33,7 @@ def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], s
         if table is not None:
             if not item.label.is_file():
                 raise InputError(f"{item.image}: expected a label at {item.label}, found none")
-            label = read_label(item.label, table)
-            if label.shape != (height, width):
-                raise InputError(
-                    f"{item.label}: expected {width}x{height} pixels like its image, "
-                    f"found {label.shape[1]}x{label.shape[0]}"
-                )
+            read_label(item.label, table, (width, height))
     except InputError as error:
         return (0, 0), str(error)
     return (width, height), None

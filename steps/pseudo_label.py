@@ -14,7 +14,7 @@ import torch
 
 from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_csv
-from mada.labels import VOID, label_image
+from mada.labels import VOID, save_label
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_network
 from mada.nn.datasets import WholeImages
@@ -37,9 +37,7 @@ def main(args: argparse.Namespace) -> None:
         for row, p, _ in predictions(network, images, args.batch_size, device, workers):
             confidence, label = p.max(dim=0)
             label = torch.where(confidence < args.threshold, VOID, label).to(torch.uint8)
-            path = folder / names[row]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            label_image(label.cpu().numpy(), args.classes).save(path)
+            save_label(folder / names[row], label.cpu().numpy(), args.classes)
         unlabelled.insert(2, "label", [os.fspath(args.output / name) for name in names])
         write_csv(folder / "index.csv", unlabelled)
     print(f"{args.output}: {len(unlabelled)} pseudo labels")

@@ -19,7 +19,6 @@ from mada.cli import InputError, StepParser, run_step
 from mada.files import read_index
 from mada.labels import class_set
 from mada.nn import arguments, runtime
-from mada.nn.checkpoints import save_network
 from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
 from mada.nn.losses import SOURCE, TARGET, cross_entropy, domain_loss
@@ -92,7 +91,7 @@ def main(args: argparse.Namespace) -> None:
             "discriminator": judged.item(),
         }
 
-    resume = run_training(
+    run_training(
         args,
         device,
         network,
@@ -105,11 +104,8 @@ def main(args: argparse.Namespace) -> None:
             "judge": judge,
         },
         [args.source, args.target],
+        beside={args.discriminator_output: discriminator},
     )
-    settings = arguments.settings(args)
-    save_network(discriminator, args.discriminator_output, args.classes, settings)
-    save_network(network, args.output, args.classes, settings)
-    resume.remove()
 
 
 def parser() -> StepParser:

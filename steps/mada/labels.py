@@ -134,7 +134,7 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
     return table
 
 
-def read_label(path: Path, table: np.ndarray) -> np.ndarray:
+def read_label(path: Path, table: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read a label file as training ids.
 
     Parameters
@@ -143,6 +143,8 @@ def read_label(path: Path, table: np.ndarray) -> np.ndarray:
         8-bit PNG of one channel; a palette, if any, is only for show.
     table : np.ndarray, shape (256,), int16
         From ``train_id_table``.
+    size : (width, height) or None
+        What the label must measure to fit its image, if that is to be checked.
 
     Returns
     -------
@@ -152,7 +154,8 @@ def read_label(path: Path, table: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file cannot be read, has several channels, or holds an undefined value.
+        If the file cannot be read, has several channels, holds an undefined value, or
+        does not fit its image.
     """
     with opened(path) as image:
         image.load()
@@ -170,6 +173,11 @@ def read_label(path: Path, table: np.ndarray) -> np.ndarray:
     if (mapped == UNKNOWN).any():
         wrong = sorted(int(value) for value in np.unique(values[mapped == UNKNOWN]))
         raise InputError(f"{path}: expected values of the class table, found {wrong}")
+    height, width = mapped.shape
+    if size is not None and size != (width, height):
+        raise InputError(
+            f"{path}: expected {size[0]}x{size[1]} pixels like its image, found {width}x{height}"
+        )
     return mapped.astype(np.uint8)
 
 
@@ -192,3 +200,9 @@ def label_image(train_ids: np.ndarray, classes: str) -> Image.Image:
     image = Image.fromarray(train_ids, mode="P")
     image.putpalette(palette(classes))
     return image
+
+
+def save_label(path: Path, train_ids: np.ndarray, classes: str) -> None:
+    """Write a label map (H, W) uint8 of training ids, with the folders that its name asks for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    label_image(train_ids, classes).save(path)

@@ -44,12 +44,16 @@ def trained_as(chosen, variant):
     return f"{variant}-V{chosen['v']}"
 
 
+def training_folder(label):
+    """Where a variant's training lies in its run."""
+    return "finetune" if label == "M1" else f"adapt/{label}"
+
+
 def training_file(chosen, seed, strategy, variant, name):
     """A file of the training of a variant: model.pt or history.csv."""
     if variant == "M0":
         return warmup_file(chosen, seed, name)
-    label = trained_as(chosen, variant)
-    folder = "finetune" if label == "M1" else f"adapt/{label}"
+    folder = training_folder(trained_as(chosen, variant))
     return run_file(chosen, seed, strategy, f"{folder}/{name}")
 
 
@@ -63,11 +67,7 @@ def score_file(chosen, seed, strategy, variant, split):
 
 def evaluated_model(wildcards):
     """The checkpoint of a variant of a run."""
-    run = RUN.format(**wildcards)
-    name = wildcards.variant
-    return (
-        f"{run}/finetune/model.pt" if name == "M1" else f"{run}/adapt/{name}/model.pt"
-    )
+    return f"{RUN.format(**wildcards)}/{training_folder(wildcards.variant)}/model.pt"
 
 
 def result_file(seed, strategy, variant):

@@ -1,6 +1,6 @@
 """Run a network over whole images: scores against labels, and predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -34,12 +34,21 @@ def predictions(
 
 
 def confusion(
-    network: DeepLabV3Plus, images: WholeImages, batch: int, runtime: Runtime, workers: int
+    network: DeepLabV3Plus,
+    images: WholeImages,
+    batch: int,
+    runtime: Runtime,
+    workers: int,
+    see: Callable[[int, np.ndarray], None] = lambda row, predicted: None,
 ) -> np.ndarray:
-    """Return the confusion matrix (C, C) over all labelled images."""
+    """Return the confusion matrix (C, C) over all labelled images.
+
+    ``see`` is shown each image's row and its predicted training ids (H, W) uint8.
+    """
     classes = network.description.classes
     total = np.zeros((classes, classes), dtype=np.int64)
-    for _, probabilities, label in predictions(network, images, batch, runtime, workers):
+    for row, probabilities, label in predictions(network, images, batch, runtime, workers):
         predicted = probabilities.argmax(dim=0).to(torch.uint8).cpu().numpy()
         total += confusion_matrix(label.numpy(), predicted, classes)
+        see(row, predicted)
     return total

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.optim import SGD
 
 from mada.files import write_csv
 from mada.metrics import class_iou
 from mada.nn import arguments
+from mada.nn.checkpoints import save_network
 from mada.nn.datasets import TrainingCrops
 from mada.nn.deeplab import DeepLabV3Plus
 from mada.nn.evaluation import confusion
@@ -39,10 +41,12 @@ def run_training(
     run_iteration: Callable[[int, Any], dict[str, float]],
     stateful: Mapping[str, Any],
     inputs: list[Path],
-) -> ResumeState:
-    """Train on batches of all streams at once and write the history.
+    beside: Mapping[Path, nn.Module] | None = None,
+) -> None:
+    """Train on batches of all streams at once, then write the history and the trained networks.
 
-    Returns the resume state, for the caller to remove once its model stands.
+    ``beside`` names what else is trained and where it is written.  The resume state goes last,
+    when every output stands.
     """
     inputs = [*inputs, args.statistics]
     computed = {"on": runtime.device.type, "in": runtime.precision}
@@ -80,7 +84,9 @@ def run_training(
     )
     estimate_statistics(network, target, EVALUATION_BATCH, runtime, workers)
     write_csv(args.history, history)
-    return resume
+    for path, trained in {**(beside or {}), args.output: network}.items():
+        save_network(trained, path, args.classes, arguments.settings(args))
+    resume.remove()
 
 
 class Anchors:
