@@ -14,10 +14,12 @@ The alignment loss is taken on crops of all target images of the batch, annotate
 """
 
 import argparse
+import itertools
+from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import read_index, read_npy
@@ -25,10 +27,10 @@ from mada.labels import VOID
 from mada.nn import arguments, runtime
 from mada.nn.alignment import soft_alignment, update_anchors
 from mada.nn.checkpoints import load_network
-from mada.nn.losses import cross_entropy
+from mada.nn.losses import cross_entropy, labelled_pixels
 from mada.nn.pooling import category_masks, category_means
 from mada.nn.schedules import set_poly_rate
-from mada.nn.segmentation_training import Anchors, run_training, sgd
+from mada.nn.segmentation_training import Anchors, run_training, sgd, trainable, updates
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def main(args: argparse.Namespace) -> None:
     device = runtime.start(args, args.seed)
     network = device.place(load_network(args.model, args.classes))
     classes = network.description.classes
-    annotated = read_index(args.target, labels=True)
+    annotated, files = arguments.annotations(args)
     source = arguments.crops(
         args, read_index(args.source, labels=True), "source", args.source_encoding, 4
     )
     streams = [source, arguments.crops(args, annotated, "target", "train-ids", 5)]
-    inputs = [args.model, args.source, args.target, *map(Path, annotated["label"])]
+    inputs = [args.model, args.source, *files]
     anchors = Anchors(torch.zeros(1, 1))
     if variant.alignment:
         index = read_index(args.pseudo_labels if fixed else args.unlabelled, labels=fixed)
@@ -104,50 +106,57 @@ def main(args: argparse.Namespace) -> None:
         width = classes * network.description.feature_channels
         values = torch.from_numpy(read_npy(args.anchors, columns=width).copy())
         anchors = Anchors(values.to(device.device))
-    optimizer = sgd(network, args)
+    model = trainable(network, args, device)
+    optimizer, update = sgd(network.parameters(), args), updates(args, device)
 
-    def run_iteration(iteration: int, batches) -> dict[str, float]:
+    def pseudo_loss(logits: Tensor, fixed_labels: Tensor, inside: Tensor, pixels: Tensor) -> Tensor:
+        """Share of Eq. 10 of some unlabelled images, whose fixed labels number ``pixels``."""
+        if fixed:
+            return cross_entropy(logits, fixed_labels, pixels)
+        # How many pixels will be confident in later micro-batches nobody knows yet.
+        labels = confident_prediction(logits, inside, args.pseudo_threshold)
+        return cross_entropy(logits, labels, device.total(labelled_pixels(labels))) / update.parts
+
+    def run_iteration(iteration: int, batches) -> dict[str, Tensor]:
         set_poly_rate(optimizer, args.learning_rate, iteration, args.iterations, args.power)
-        optimizer.zero_grad(set_to_none=True)
-        (x_s, y_s, _), (x_l, y_l, inside_l) = batches[:2]
-        with device.autocast():
-            logits, _, _ = network(device.images(x_s))
-        loss = cross_entropy(logits, device.labels(y_s))
-        loss.backward()
-        losses = {"source": loss.item()}
+        batches = [
+            (images, device.labels(labels), inside.to(device.device))
+            for images, labels, inside in batches
+        ]
+        pixels = [device.total(labelled_pixels(labels)) for _, labels, _ in batches]
+        losses = defaultdict(int)
+        for x, y in update.passes(model, *batches[0][:2], final=False):
+            with device.autocast():
+                logits, _, _ = model(device.images(x))
+            losses["source"] += update.backward(cross_entropy(logits, y, pixels[0]))
 
-        # Annotated and unlabelled target images share a batch: they are one domain to batch norm.
-        if variant.alignment:
-            x_u, y_u, inside_u = batches[2]
-            x_l, inside_l = torch.cat([x_l, x_u]), torch.cat([inside_l, inside_u])
-        with device.autocast():
-            logits, latent, scores = network(device.images(x_l))
-        inside = inside_l.to(device.device)
-        annotated_images = len(y_l)
-        loss = cross_entropy(logits[:annotated_images], device.labels(y_l))
-        losses["active"] = loss.item()
-        if variant.alignment:
-            masks = category_masks(scores, inside=inside)
-            features = category_means(latent, masks, classes)
-            alignment = soft_alignment(features, anchors.values)
-            loss = loss + args.alignment_weight * alignment
-            losses["alignment"] = alignment.item()
-        if variant.pseudo:
-            unlabelled = logits[annotated_images:]
-            labels = (
-                device.labels(y_u)
-                if fixed
-                else confident_prediction(
-                    unlabelled, inside[annotated_images:], args.pseudo_threshold
-                )
-            )
-            pseudo = cross_entropy(unlabelled, labels)
-            loss = loss + args.pseudo_weight * pseudo
-            losses["pseudo"] = pseudo.item()
-        loss.backward()
-        optimizer.step()
+        features = []  # of the annotated and of the unlabelled images of each micro-batch
+        for part in update.passes(model, *itertools.chain(*batches[1:]), final=True):
+            # Annotated and unlabelled target images share a batch: they are one domain to batch
+            # norm.
+            x, inside, labels = torch.cat(part[::3]), torch.cat(part[2::3]), part[1::3]
+            annotated_images = len(labels[0])
+            with device.autocast():
+                logits, latent, scores = model(device.images(x))
+            loss = cross_entropy(logits[:annotated_images], labels[0], pixels[1])
+            losses["active"] += loss.detach()
+            if variant.alignment:
+                masks = category_masks(scores, inside=inside)
+                means = category_means(latent, masks, classes)
+                alignment = soft_alignment(means, anchors.values) / update.pieces
+                loss = loss + args.alignment_weight * alignment
+                losses["alignment"] += alignment.detach()
+                features.append(means.detach().split(annotated_images))
+            if variant.pseudo:
+                unlabelled = slice(annotated_images, None)
+                pseudo = pseudo_loss(logits[unlabelled], labels[1], inside[unlabelled], pixels[2])
+                loss = loss + args.pseudo_weight * pseudo
+                losses["pseudo"] += pseudo.detach()
+            update.backward(loss)
+        update.step(optimizer)
         if variant.moving_anchors:
-            update_anchors(anchors.values, features, args.ema_decay)
+            seen = [device.gather(torch.cat(parts)) for parts in zip(*features, strict=True)]
+            update_anchors(anchors.values, torch.cat(seen), args.ema_decay)
         return losses
 
     run_training(
@@ -156,7 +165,7 @@ def main(args: argparse.Namespace) -> None:
         network,
         streams,
         run_iteration,
-        {"network": network, "optimizer": optimizer, "anchors": anchors},
+        {"network": network, "optimizer": optimizer, "updates": update, "anchors": anchors},
         inputs,
     )
 
@@ -164,6 +173,7 @@ def main(args: argparse.Namespace) -> None:
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     arguments.add_training(parser)
+    arguments.add_earlier(parser)
     parser.add_argument("--model", required=True, type=existing_file)
     parser.add_argument("--variant", required=True, choices=sorted(VARIANTS))
     parser.add_argument("--unlabelled", type=existing_file, help="index of target images")

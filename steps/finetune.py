@@ -3,19 +3,20 @@
 Inputs   model (M0, or an earlier round's), source index, index of the collected annotations
 Outputs  M1's checkpoint and the losses of every iteration
 
-``--target`` is the index of the annotations: active samples with training ids.
+``--target`` is the index of the annotations: active samples with training ids, of the newest round
+where there are several.
 """
 
 import argparse
-from pathlib import Path
+from torch import Tensor
 
 from mada.cli import StepParser, existing_file, run_step
 from mada.files import read_index
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_network
-from mada.nn.losses import cross_entropy
+from mada.nn.losses import cross_entropy, labelled_pixels
 from mada.nn.schedules import set_poly_rate
-from mada.nn.segmentation_training import run_training, sgd
+from mada.nn.segmentation_training import run_training, sgd, trainable, updates
 
 
 def main(args: argparse.Namespace) -> None:
@@ -23,22 +24,24 @@ def main(args: argparse.Namespace) -> None:
     source = arguments.crops(
         args, read_index(args.source, labels=True), "source", args.source_encoding, 2
     )
-    annotated = read_index(args.target, labels=True)
+    annotated, files = arguments.annotations(args)
     active = arguments.crops(args, annotated, "target", "train-ids", 3)
     network = device.place(load_network(args.model, args.classes))
-    optimizer = sgd(network, args)
+    model = trainable(network, args, device)
+    optimizer, update = sgd(network.parameters(), args), updates(args, device)
 
-    def run_iteration(iteration: int, batches) -> dict[str, float]:
+    def run_iteration(iteration: int, batches) -> dict[str, Tensor]:
         set_poly_rate(optimizer, args.learning_rate, iteration, args.iterations, args.power)
-        optimizer.zero_grad(set_to_none=True)
         losses = {}
-        for name, (x, y, _) in zip(("source", "active"), batches, strict=True):
-            with device.autocast():
-                logits, _, _ = network(device.images(x))
-            loss = cross_entropy(logits, device.labels(y))
-            loss.backward()
-            losses[name] = loss.item()
-        optimizer.step()
+        for name, (images, labels, _) in zip(("source", "active"), batches, strict=True):
+            labels = device.labels(labels)
+            pixels = device.total(labelled_pixels(labels))
+            losses[name] = 0
+            for x, y in update.passes(model, images, labels, final=name == "active"):
+                with device.autocast():
+                    logits, _, _ = model(device.images(x))
+                losses[name] += update.backward(cross_entropy(logits, y, pixels))
+        update.step(optimizer)
         return losses
 
     run_training(
@@ -47,14 +50,15 @@ def main(args: argparse.Namespace) -> None:
         network,
         [source, active],
         run_iteration,
-        {"network": network, "optimizer": optimizer},
-        [args.model, args.source, args.target, *map(Path, annotated["label"])],
+        {"network": network, "optimizer": optimizer, "updates": update},
+        [args.model, args.source, *files],
     )
 
 
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     arguments.add_training(parser)
+    arguments.add_earlier(parser)
     parser.add_argument("--model", required=True, type=existing_file)
     return parser
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,6 +94,119 @@ def test_warmup_writes_both_networks_and_a_line_per_iteration(uninterrupted):
     assert list(history) == ["iteration", "segmentation", "adversarial", "discriminator"]
     assert history["iteration"].tolist() == [1, 2, 3, 4, 5, 6]
     assert np.isfinite(history.to_numpy()).all()
+
+
+def on_two_processes(arguments: tuple) -> subprocess.CompletedProcess:
+    """Run a training step as two processes under torchrun."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return subprocess.run(
+        [*launcher, *command(*arguments)[1:]], check=False, capture_output=True, text=True
+    )
+
+
+# torch's synchronised batch norm needs GPUs: with frozen statistics each image counts for itself.
+FROZEN = ("--batch-norm", "frozen", "--batch-size", 4, "--learning-rate", 1e-3)
+
+
+def losses(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "history.csv").drop(columns="iteration")
+
+
+def test_two_processes_train_as_one(data, tmp_path):
+    more = (*FROZEN, "--iterations", 20)
+    one, two = tmp_path / "one", tmp_path / "two"
+    result = run_step(*warmup_arguments(data, one, *more))
+    assert result.returncode == 0, result.stderr
+    result = on_two_processes(warmup_arguments(data, two, *more))
+    assert result.returncode == 0, result.stderr
+    assert names(two) == OUTPUTS
+    assert len(losses(one)) == 20
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_less(losses(one)["segmentation"].iloc[-1], losses(one).iloc[0, 0])
+
+
+def test_two_processes_adapt_as_one_with_the_same_anchors(data, uninterrupted, tmp_path):
+    more = (*with_anchors(data), *ONLINE, *FROZEN, "--iterations", 4)
+    one, two = tmp_path / "one", tmp_path / "two"
+    result = run_step(*adapt_arguments(data, uninterrupted, one, "M4", *more))
+    assert result.returncode == 0, result.stderr
+    result = on_two_processes(adapt_arguments(data, uninterrupted, two, "M4", *more))
+    assert result.returncode == 0, result.stderr
+    # An anchor that moved otherwise would show in the alignment losses that follow.
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4, atol=1e-4)
+
+
+def test_micro_batches_add_up_to_the_batch(data, uninterrupted, tmp_path, torch_settings):
+    """Their losses and steps are the batch's, labels spread unevenly over its images included."""
+    more = (*with_anchors(data), *FIXED, "--pseudo-labels", data.pseudo, *FROZEN)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    adapt_here(adapt_arguments(data, uninterrupted, whole, "M4", *more))
+    adapt_here(adapt_arguments(data, uninterrupted, parts, "M4", *more, "--accumulate", 4))
+    np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-5)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(
+    data, uninterrupted, tmp_path, torch_settings
+):
+    with pytest.raises(InputError, match=r"batch size: expected a multiple of 1 .* 3 .* found 2"):
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", "--accumulate", 3))
+
+
+def test_frozen_batch_norm_keeps_its_statistics(data, uninterrupted, tmp_path, torch_settings):
+    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", *FROZEN))
+    before = load_network(uninterrupted / "model.pt", CLASSES).state_dict()
+    after = load_network(tmp_path / "model.pt", CLASSES).state_dict()
+    kept = [name for name in before if "running_" in name]
+    assert kept and all(torch.equal(before[name], after[name]) for name in kept)
+    assert not torch.equal(before["stem.1.weight"], after["stem.1.weight"])
+
+
+def test_half_precision_trains_with_scaled_gradients(
+    data, uninterrupted, tmp_path, torch_settings, monkeypatch
+):
+    kept = []
+    monkeypatch.setattr(
+        ResumeState, "save", lambda self, value: kept.append(value["state"]["updates"])
+    )
+    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", "--precision", "fp16"))
+    assert np.isfinite(losses(tmp_path).to_numpy()).all()
+    assert all(1 < state["scale"] <= 65536 for state in kept) and len(kept) == 2
+    before = load_network(uninterrupted / "model.pt", CLASSES).state_dict()
+    after = load_network(tmp_path / "model.pt", CLASSES).state_dict()
+    assert not torch.equal(before["classifier.weight"], after["classifier.weight"])
+
+
+def test_a_loss_that_is_no_number_stops_the_training(data, uninterrupted, tmp_path, torch_settings):
+    more = ("--learning-rate", 1e30, "--iterations", 6)
+    with pytest.raises(InputError, match="expected finite losses, found source"):
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", *more))
+    assert not (tmp_path / "model.pt").exists()
+
+
+def test_terminated_training_saves_its_state_and_goes_on(data, uninterrupted, tmp_path):
+    """A scheduler sends SIGTERM to all processes of a job some time before it kills them."""
+    arguments = warmup_arguments(data, tmp_path, "--save-every", 1)
+    process = subprocess.Popen(
+        command(*arguments, "--loader-workers", 1),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".resume-*/*/state.pt")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 75, told
+    assert "is saved; the same command goes on from there" in told
+    assert names(tmp_path) == {".resume-model"}
+
+    result = run_step(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert "going on from iteration" in result.stderr
+    for name in OUTPUTS:
+        assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
 def stopped_after_a_save(arguments: tuple, folder: Path) -> subprocess.Popen:
@@ -240,3 +354,20 @@ def test_anchors_of_another_network_are_refused(data, uninterrupted, tmp_path, t
     more = ("--unlabelled", data.target, "--anchors", tmp_path / "wide.npy", *ALIGNMENT)
     with pytest.raises(InputError, match=r"wide\.npy: expected rows of 152 values, found 304"):
         adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M3", *more))
+
+
+def test_annotations_of_earlier_rounds_are_trained_on_too(
+    data, uninterrupted, tmp_path, torch_settings
+):
+    """Two images and then one give what three at once give, and an image counts once."""
+    index = pd.read_csv(data.active)
+    index[:2].to_csv(tmp_path / "first.csv", index=False)
+    index[2:].to_csv(tmp_path / "second.csv", index=False)
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    adapt_here(adapt_arguments(data, uninterrupted, once, "M1+"))
+    rounds = ("--target", tmp_path / "second.csv", "--earlier", tmp_path / "first.csv")
+    adapt_here(adapt_arguments(data, uninterrupted, twice, "M1+", *rounds))
+    assert losses(twice).equals(losses(once))
+    with pytest.raises(InputError, match="was annotated in an earlier round too"):
+        more = ("--earlier", data.active)
+        adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", *rounds[:2], *more))

@@ -1,7 +1,9 @@
 """What every step shares at its command line: errors in one line, logging, progress, checks."""
 
 import argparse
+import errno
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,10 +13,17 @@ from tqdm import tqdm
 
 PROBLEMS_SHOWN = 50
 PLAIN_PROGRESS_SECONDS = 15
+# What an error says of the disk and not of the program.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+TERMINATED = 75  # EX_TEMPFAIL of sysexits.h: the same command will go on
 
 
 class InputError(Exception):
     """Input that a person must mend; the message names file, expected and found."""
+
+
+class Interrupted(Exception):
+    """A step was told to end and has saved what it needs to go on; the message says so."""
 
 
 class StepParser(argparse.ArgumentParser):
@@ -30,13 +39,32 @@ class StepParser(argparse.ArgumentParser):
 
 
 def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Parse the command line, run ``main``, and end with status 1 and one line on bad input."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    """Parse the command line and run ``main``.
+
+    Bad input, a full disk or a folder that cannot be written to end it with status 1 and one
+    line; a training that was told to end and saved its state with status ``TERMINATED``.
+    """
+    level = logging.INFO if first_process() else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
     try:
         main(parser.parse_args())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}cannot be written, found: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+    except Interrupted as notice:
+        print(notice, file=sys.stderr)
+        sys.exit(TERMINATED)
+
+
+def first_process() -> bool:
+    """Whether this is the only process of a step, or the first of those of ``torchrun``."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def progress(items: Iterable, description: str, total: int | None = None, start: int = 0):
@@ -57,6 +85,7 @@ def progress(items: Iterable, description: str, total: int | None = None, start:
         ascii=not live,
         ncols=None if live else 100,
         delay=2,  # nothing under two seconds needs a bar
+        disable=not first_process(),
     )
 
 

@@ -23,6 +23,8 @@ _NOT_SETTINGS = {
     "output",
     "history",
     "discriminator_output",
+    "compile",
+    "earlier",  # files, whose contents count
 }
 
 
@@ -73,9 +75,49 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crop", required=True, type=size, help="WIDTHxHEIGHT")
     parser.add_argument("--resize-range", required=True, nargs=2, type=float)
     parser.add_argument("--flip", required=True, action=argparse.BooleanOptionalAction)
+    parser.add_argument(
+        "--accumulate",
+        type=positive_int,
+        default=1,
+        help="micro-batches that each process takes its share of a batch in",
+    )
+    parser.add_argument(
+        "--batch-norm",
+        choices=("batch", "frozen"),
+        default="batch",
+        help="normalise by each batch, or by the model's running statistics throughout",
+    )
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=False)
     parser.add_argument("--save-every", type=int, default=0, help="iterations; 0: never")
     parser.add_argument("--history", required=True, type=Path, help="CSV of losses per iteration")
     parser.add_argument("--output", required=True, type=Path, help="the trained model")
+
+
+def add_earlier(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that ``annotations`` reads beside --target."""
+    parser.add_argument(
+        "--earlier",
+        nargs="*",
+        default=[],
+        type=existing_file,
+        help="indexes of the annotations of earlier rounds, to train on as well",
+    )
+
+
+def annotations(args: argparse.Namespace) -> tuple[pd.DataFrame, list[Path]]:
+    """The annotated target images of all rounds, and the files that they are read from.
+
+    Raises
+    ------
+    InputError
+        If an image was annotated in two rounds.
+    """
+    paths = [*args.earlier, args.target]
+    index = pd.concat([read_index(path, labels=True) for path in paths], ignore_index=True)
+    twice = index.loc[index["id"].duplicated(), "id"]
+    if len(twice):
+        raise InputError(f"{args.target}: {twice.iloc[0]!r} was annotated in an earlier round too")
+    return index, [*paths, *map(Path, index["label"])]
 
 
 def crops(

@@ -1,6 +1,8 @@
 """Checkpoints: tensors and plain values only, refused unless everything in them fits."""
 
+import hashlib
 import io
+import json
 import pickle
 from importlib import metadata
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mada import VERSION
 from mada.cli import InputError
 from mada.files import atomic_path
 from mada.labels import class_set
@@ -68,7 +71,9 @@ def load_state(module: nn.Module, state: dict, path: Path) -> None:
     module.load_state_dict(state)
 
 
-def save_network(network: nn.Module, path: Path, classes: str, settings: dict) -> None:
+def save_network(
+    network: DeepLabV3Plus | Discriminator, path: Path, classes: str, settings: dict
+) -> None:
     """Write a segmentation network or discriminator with what is needed to build it again.
 
     Parameters
@@ -80,11 +85,15 @@ def save_network(network: nn.Module, path: Path, classes: str, settings: dict) -
         "format": FORMAT,
         "classes": list(class_set(classes).names),
         "settings": settings,
+        "settings_hash": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        "version": VERSION,
         "torch": metadata.version("torch").partition("+")[0],
         "state_dict": {n: t.detach().cpu().contiguous() for n, t in network.state_dict().items()},
     }
     if isinstance(network, DeepLabV3Plus):
         value["network"] = network.description.as_dict()
+    else:
+        value["view"] = network.view
     save_bytes(value, path)
 
 
@@ -118,7 +127,7 @@ def load_network(path: Path, classes: str) -> DeepLabV3Plus:
 
 def load_discriminator(path: Path, classes: str) -> Discriminator:
     """Build and load a discriminator; errors as for ``load_network``."""
-    value = _checked(path, classes)
-    discriminator = Discriminator(len(class_set(classes)))
+    value = _checked(path, classes, "view")
+    discriminator = Discriminator(len(class_set(classes)), value["view"])
     load_state(discriminator, value["state_dict"], path)
     return discriminator

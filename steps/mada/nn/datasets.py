@@ -1,5 +1,6 @@
 """Images and labels as tensors: endless training crops, and whole images in order."""
 
+import signal
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,6 +15,12 @@ from mada.labels import read_label
 from mada.nn.transforms import CropSettings, random_crop, working_size
 
 Size = tuple[int, int] | None  # (width, height)
+
+
+def outlast_termination(_: int) -> None:
+    """Have a loader process ignore SIGTERM, which a scheduler sends to all of a job: the training
+    saves its state first, and then ends its loaders itself."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class TrainingCrops(Dataset):
@@ -59,14 +66,25 @@ class TrainingCrops(Dataset):
         )
         return pixels.permute(2, 0, 1), labels, inside
 
-    def batches(self, size: int, start: int, stop: int, workers: int) -> Iterator:
-        """Yield the batches of iterations start … stop-1.
+    def batches(
+        self, size: int, start: int, stop: int, workers: int, rank: int = 0, processes: int = 1
+    ) -> Iterator:
+        """Yield the share of process ``rank`` in the batches of iterations start … stop-1.
 
         Each is images (B, 3, h, w) uint8, labels (B, h, w) uint8 and inside (B, h, w) bool, which
-        is False on padding.
+        is False on padding; B = size / processes.
         """
-        positions = [range(i * size, (i + 1) * size) for i in range(start, stop)]
-        return iter(DataLoader(self, batch_sampler=positions, num_workers=workers))
+        share = size // processes
+        firsts = [i * size + rank * share for i in range(start, stop)]
+        positions = [range(first, first + share) for first in firsts]
+        return iter(
+            DataLoader(
+                self,
+                batch_sampler=positions,
+                num_workers=workers,
+                worker_init_fn=outlast_termination,
+            )
+        )
 
 
 class WholeImages(Dataset):

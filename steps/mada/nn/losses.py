@@ -9,17 +9,25 @@ from mada.labels import VOID
 SOURCE, TARGET = 1.0, 0.0  # what the discriminator is asked to say
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy over the pixels that are not void (Eq. 7), 0 if all are.
+def labelled_pixels(labels: Tensor) -> Tensor:
+    """Number of pixels that are not void, a scalar."""
+    return (labels != VOID).sum()
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, pixels: Tensor) -> Tensor:
+    """Cross-entropy summed over the pixels that are not void, divided by ``pixels`` (Eq. 7).
 
     Parameters
     ----------
     logits : Tensor, shape (B, C, H, W)
     labels : Tensor, shape (B, H, W), int64
         Training ids and ``VOID``.
+    pixels : Tensor, scalar
+        Labelled pixels of the whole batch, of which these images may be a part: the parts' losses
+        add up to the batch's mean, 0 where all is void.
     """
     total = F.cross_entropy(logits.float(), labels, ignore_index=VOID, reduction="sum")
-    return total / (labels != VOID).sum().clamp(min=1)
+    return total / pixels.clamp(min=1)
 
 
 def domain_loss(verdict: Tensor, domain: float) -> Tensor:

@@ -11,6 +11,18 @@ from mada.nn.runtime import Runtime
 MOST_IMAGES = 256  # means and variances of this many images are settled
 
 
+def _batch_norms(network: nn.Module) -> list[nn.Module]:
+    return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
+def training_mode(network: nn.Module, frozen: bool) -> None:
+    """Set the network to train; ``frozen`` batch norms go on using their running statistics."""
+    network.train()
+    if frozen:
+        for norm in _batch_norms(network):
+            norm.eval()
+
+
 class _Moments:
     """Mean and variance of every channel over all that passes a batch norm's door."""
 
@@ -62,8 +74,7 @@ def estimate_statistics(
     """
     was_training = network.training
     network.train()
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    moments = [_Moments(norm) for norm in norms]
+    moments = [_Moments(norm) for norm in _batch_norms(network)]
     _, loader = images.batches(batch, workers, spread(images.sizes, MOST_IMAGES))
     for pixels, _ in progress(loader, "batch-norm statistics"):
         with runtime.autocast():

@@ -1,4 +1,4 @@
-"""Device, threads and precision of a step, fixed before anything is computed."""
+"""Device, precision and processes of a step, fixed before anything is computed."""
 
 import argparse
 import logging
@@ -8,19 +8,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mada.cli import InputError, positive_int
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how a step computes."""
+    """Where and how a step computes, and which of how many processes it is."""
 
     device: torch.device
     precision: str
+    rank: int = 0
+    processes: int = 1
 
     def autocast(self) -> AbstractContextManager:
         dtype = PRECISIONS[self.precision]
@@ -36,6 +40,30 @@ class Runtime:
 
     def place(self, network: nn.Module) -> nn.Module:
         return network.to(self.device, memory_format=torch.channels_last)
+
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """The network with its gradients averaged over the processes after each backward pass."""
+        if self.processes == 1:
+            return network
+        # Buffers are batch norm's alone: equal where it is synchronised or frozen, and taken anew
+        # at the end of a training in any case.
+        places = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=places, broadcast_buffers=False)
+
+    def total(self, value: Tensor) -> Tensor:
+        """Sum of a tensor over the processes."""
+        if self.processes > 1:
+            value = value.detach().clone()
+            dist.all_reduce(value)
+        return value
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Rows (B, ...) of all processes in order of rank, (processes · B, ...)."""
+        if self.processes == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.processes)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -56,23 +84,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def start(args: argparse.Namespace, seed: int = 0) -> Runtime:
-    """Fix threads, seed, device and precision; the same arguments give the same bytes."""
+    """Fix threads, seed, device and precision; the same arguments give the same bytes.
+
+    Under ``torchrun`` also join the other processes, each on a GPU of its own if there are GPUs.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
     torch.set_num_threads(args.threads)
     torch.manual_seed(seed)
     # On a GPU the same bytes also need this, set before its first product; warn_only, since a few
     # kernels (the loss's among them) have no deterministic form there.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    name = args.device
+    rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = _device(args.device, processes)
+    if processes > 1:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    precision = args.precision
+    if precision == "auto":
+        precision = "bf16" if native_bf16(device) else "fp32"
+    logging.info(
+        "process %d of %d computing on %s in %s with %d threads",
+        *(rank + 1, processes, device, precision, args.threads),
+    )
+    return Runtime(device, precision, rank, processes)
+
+
+def _device(name: str, processes: int) -> torch.device:
+    """The device that a flag names; of several processes each has its own GPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, found {name!r}")
+    if processes > 1 and name != "cpu":
+        if ":" in name:
+            raise InputError(f"device: expected auto or cuda for {processes} GPUs, found {name}")
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device: expected {name}, found {torch.cuda.device_count()} GPUs")
-    precision = args.precision
-    if precision == "auto":
-        precision = "bf16" if native_bf16(device) else "fp32"
-    logging.info("computing on %s in %s with %d threads", device, precision, args.threads)
-    return Runtime(device, precision)
+    return device
