@@ -1,12 +1,15 @@
-"""Adversarial warm-up: train on labelled source images while a discriminator, which tells the
-domains apart by their softmax maps, is to be fooled by the target's (MADA, section 3.2).
+"""Warm-up: train on labelled source images while the target's predictions are drawn to the
+source's by one of several methods (MADA, section 3.2, starts from adaptseg).
 
 Inputs   source index (with labels), target_train index (without)
-Outputs  M0's checkpoint, the discriminator's, and the losses of every iteration
+Outputs  M0's checkpoint, the discriminator's if the method has one, and the losses of every
+         iteration
 
-The adversarial output-space adaptation is written from Tsai et al., CVPR 2018:
-L = L_CE(x_s, y_s) + weight · BCE(f_D(softmax(M(x_t))), source), and the discriminator is
-trained on both domains' maps.
+Methods  none      source only
+         minent    small entropy of target predictions (Vu et al., CVPR 2019)
+         adaptseg  adversarial adaptation of probability maps (Tsai et al., CVPR 2018)
+         advent    adversarial adaptation of self-information maps (Vu et al., CVPR 2019)
+         clan      category-level adversarial adaptation (Luo et al., CVPR 2019)
 """
 
 import argparse
@@ -14,6 +17,8 @@ from pathlib import Path
 from urllib.error import URLError
 
 import torch
+import torchvision
+from torch import Tensor
 
 from mada.cli import InputError, StepParser, run_step
 from mada.files import read_index
@@ -21,9 +26,9 @@ from mada.labels import class_set
 from mada.nn import arguments, runtime
 from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
-from mada.nn.losses import SOURCE, TARGET, cross_entropy, domain_loss
 from mada.nn.schedules import set_poly_rate
-from mada.nn.segmentation_training import run_training, sgd
+from mada.nn.segmentation_training import run_training, sgd, trainable, updates
+from mada.nn.warmups import METHODS, Warmup
 
 
 def build(args: argparse.Namespace) -> DeepLabV3Plus:
@@ -34,90 +39,91 @@ def build(args: argparse.Namespace) -> DeepLabV3Plus:
         return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
     except (ValueError, KeyError) as error:
         raise InputError(str(error)) from error
-    except URLError as error:
+    except (URLError, OSError, RuntimeError) as error:  # no network, or a download cut short
+        weights = torchvision.models.get_model_weights(args.backbone)[args.weights]
+        place = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise InputError(
-            f"weights {args.weights}: could not be fetched ({error.reason}); on a machine without "
-            f"network place the file in {torch.hub.get_dir()}/checkpoints"
+            f"weights {args.weights}: expected them at {place} or on the network, found neither "
+            f"({error}); fetch {weights.url} elsewhere and place it there"
         ) from error
 
 
+def target_weight(args: argparse.Namespace) -> float:
+    """The weight of what the method makes of the target.
+
+    Raises
+    ------
+    InputError
+        If a setting of the method is missing.
+    """
+    method = METHODS[args.method]
+    needed = ["entropy_weight"] if method.entropy else []
+    if method.view is not None:
+        needed = ["adversarial_weight", "discriminator_learning_rate", "discriminator_output"]
+    missing = ["--" + name.replace("_", "-") for name in needed if getattr(args, name) is None]
+    if missing:
+        raise InputError(f"{args.method}: expected {', '.join(missing)}, found none")
+    return getattr(args, needed[0]) if needed else 0.0
+
+
 def main(args: argparse.Namespace) -> None:
+    method, weight = METHODS[args.method], target_weight(args)
     device = runtime.start(args, args.seed)
-    source = arguments.crops(
-        args, read_index(args.source, labels=True), "source", args.source_encoding, 0
-    )
-    target = arguments.crops(args, read_index(args.target), "target", None, 1)
+    streams = [
+        arguments.crops(
+            args, read_index(args.source, labels=True), "source", args.source_encoding, 0
+        )
+    ]
+    if method.sees_target:
+        streams.append(arguments.crops(args, read_index(args.target), "target", None, 1))
     network = device.place(build(args))
-    discriminator = device.place(Discriminator(len(class_set(args.classes))))
-    optimizer = sgd(network, args)
-    # Adam at 1e-4 with these moments is Tsai et al.'s choice for the discriminator.
-    judge = torch.optim.Adam(
-        discriminator.parameters(), lr=args.discriminator_learning_rate, betas=(0.9, 0.99)
-    )
+    discriminator = None
+    if method.view is not None:
+        discriminator = device.place(Discriminator(len(class_set(args.classes)), method.view))
+    update = updates(args, device)
+    model = trainable(network, args, device)
+    warmup = Warmup(method, device, update, network, model, discriminator, weight)
+    optimizers = {"optimizer": sgd(warmup.parameters(), args)}
+    rates = {"optimizer": args.learning_rate}
+    if discriminator is not None:
+        # Adam at 1e-4 with these moments is Tsai et al.'s choice for the discriminator.
+        rates["judge"] = args.discriminator_learning_rate
+        optimizers["judge"] = torch.optim.Adam(
+            discriminator.parameters(), lr=rates["judge"], betas=(0.9, 0.99)
+        )
 
-    def run_iteration(iteration: int, batches) -> dict[str, float]:
-        (x_s, y_s, _), (x_t, _, _) = batches
-        total = args.iterations
-        set_poly_rate(optimizer, args.learning_rate, iteration, total, args.power)
-        set_poly_rate(judge, args.discriminator_learning_rate, iteration, total, args.power)
-        optimizer.zero_grad(set_to_none=True)
-
-        with device.autocast():
-            logits_s, _, _ = network(device.images(x_s))
-        segmentation = cross_entropy(logits_s, device.labels(y_s))
-        segmentation.backward()
-        map_s = logits_s.detach().float().softmax(dim=1)
-
-        discriminator.requires_grad_(False)
-        with device.autocast():
-            logits_t, _, _ = network(device.images(x_t))
-        map_t = logits_t.float().softmax(dim=1)
-        with device.autocast():
-            fooled = discriminator(map_t)
-        adversarial = domain_loss(fooled, SOURCE)
-        (args.adversarial_weight * adversarial).backward()
-        optimizer.step()
-
-        discriminator.requires_grad_(True)
-        judge.zero_grad(set_to_none=True)
-        with device.autocast():
-            verdict_s, verdict_t = discriminator(map_s), discriminator(map_t.detach())
-        judged = (domain_loss(verdict_s, SOURCE) + domain_loss(verdict_t, TARGET)) / 2
-        judged.backward()
-        judge.step()
-        return {
-            "segmentation": segmentation.item(),
-            "adversarial": adversarial.item(),
-            "discriminator": judged.item(),
-        }
+    def run_iteration(iteration: int, batches) -> dict[str, Tensor]:
+        for name, optimizer in optimizers.items():
+            set_poly_rate(optimizer, rates[name], iteration, args.iterations, args.power)
+        losses = warmup.gather_gradients(*batches)
+        update.step(*optimizers.values())
+        return losses
 
     run_training(
         args,
         device,
         network,
-        [source, target],
+        streams,
         run_iteration,
-        {
-            "network": network,
-            "optimizer": optimizer,
-            "discriminator": discriminator,
-            "judge": judge,
-        },
+        warmup.stateful() | optimizers | {"updates": update},
         [args.source, args.target],
-        beside={args.discriminator_output: discriminator},
+        beside={args.discriminator_output: discriminator} if discriminator is not None else {},
+        finished=warmup.finished,
     )
 
 
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     arguments.add_training(parser)
+    parser.add_argument("--method", default="adaptseg", choices=METHODS)
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--feature-channels", required=True, type=int, help="D")
     parser.add_argument("--output-stride", required=True, type=int, choices=OUTPUT_STRIDES)
     parser.add_argument("--weights", default="none", help="none, or torchvision's name of them")
-    parser.add_argument("--adversarial-weight", required=True, type=float)
-    parser.add_argument("--discriminator-learning-rate", required=True, type=float)
-    parser.add_argument("--discriminator-output", required=True, type=Path)
+    parser.add_argument("--entropy-weight", type=float, help="of minent")
+    parser.add_argument("--adversarial-weight", type=float, help="of adaptseg, advent, clan")
+    parser.add_argument("--discriminator-learning-rate", type=float)
+    parser.add_argument("--discriminator-output", type=Path)
     return parser
 
 

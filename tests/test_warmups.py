@@ -1,0 +1,204 @@
+"""Warm-up methods: their losses against plain loops from the papers, and each as a training."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import warmup
+from mada.cli import InputError
+from mada.nn.checkpoints import load_discriminator, load_network
+from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
+from mada.nn.discriminator import Discriminator, self_information
+from mada.nn.runtime import Runtime
+from mada.nn.updates import Updates
+from mada.nn.warmups import (
+    METHODS,
+    Warmup,
+    classifier_similarity,
+    disagreement,
+    mean_entropy,
+    weighted_domain_loss,
+)
+from tiny import index_of, make_tiny
+
+B, C, H, W = 2, 5, 3, 4
+CPU = Runtime(torch.device("cpu"), "fp32")
+
+
+@pytest.fixture
+def logits() -> torch.Tensor:
+    return torch.randn(B, C, H, W, generator=torch.Generator().manual_seed(0)) * 3
+
+
+def pixels(*maps: torch.Tensor):
+    """The class vectors of every pixel, as lists."""
+    for b in range(B):
+        for y in range(H):
+            for x in range(W):
+                yield tuple(values[b, :, y, x].tolist() for values in maps)
+
+
+def probabilities(vector: list[float]) -> list[float]:
+    total = sum(math.exp(value) for value in vector)
+    return [math.exp(value) / total for value in vector]
+
+
+def test_entropy_is_the_papers(logits):
+    total = 0.0
+    for (vector,) in pixels(logits):
+        total += -sum(p * math.log(p) for p in probabilities(vector)) / math.log(C)
+    assert mean_entropy(logits.softmax(dim=1)).item() == pytest.approx(
+        total / (B * H * W), rel=1e-5
+    )
+
+
+def test_entropy_has_its_bounds():
+    even = torch.full((1, C, 2, 2), 1 / C)
+    sure = torch.eye(C)[None, :, :1, None].expand(1, C, 1, 1)
+    assert mean_entropy(even).item() == pytest.approx(1)
+    assert mean_entropy(sure).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_self_information_keeps_the_classes_apart(logits):
+    found = self_information(logits.softmax(dim=1))
+    assert found.shape == logits.shape
+    for vector, seen in pixels(logits, found):
+        expected = [-p * math.log(p) / math.log(C) for p in probabilities(vector)]
+        assert seen == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_disagreement_is_one_minus_the_cosine(logits):
+    other = logits.flip(0) + 1
+    expected = []
+    for first, second in pixels(logits, other):
+        p, q = probabilities(first), probabilities(second)
+        length = math.sqrt(sum(a * a for a in p)) * math.sqrt(sum(b * b for b in q))
+        expected.append(1 - sum(a * b for a, b in zip(p, q, strict=True)) / length)
+    found = disagreement(logits, other)
+    assert found.shape == (B, H, W)
+    assert found.flatten().tolist() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert disagreement(logits, logits).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("domain", [0.0, 1.0])
+def test_weighted_domain_loss_weighs_each_pixel(domain):
+    generator = torch.Generator().manual_seed(1)
+    verdict = torch.randn(B, 1, H, W, generator=generator)
+    weight = torch.rand(B, H, W, generator=generator) * 40
+    total = 0.0
+    for z, w in zip(verdict.flatten().tolist(), weight.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-z))
+        total -= w * (domain * math.log(p) + (1 - domain) * math.log(1 - p))
+    found = weighted_domain_loss(verdict, domain, weight)
+    assert found.item() == pytest.approx(total / (B * H * W), rel=1e-5)
+    # A coarser verdict is resized to the weights.
+    even = weighted_domain_loss(torch.zeros(B, 1, 1, 1), domain, weight)
+    assert even.item() == pytest.approx(weight.mean().item() * math.log(2), rel=1e-5)
+
+
+def test_classifier_similarity_is_the_cosine_of_all_weights():
+    first, second = nn.Conv2d(3, C, 1), nn.Conv2d(3, C, 1)
+    a, b = first.weight.flatten().tolist(), second.weight.flatten().tolist()
+    length = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(y * y for y in b))
+    expected = sum(x * y for x, y in zip(a, b, strict=True)) / length
+    assert classifier_similarity(first, second).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_two_classifiers_are_kept_as_their_sum():
+    torch.manual_seed(0)
+    network = DeepLabV3Plus(NetworkDescription("resnet18", C, 8, 32)).eval()
+    method = METHODS["clan"]
+    made = Warmup(method, CPU, Updates(CPU, 1), network, network, Discriminator(C), 0.001)
+    x = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        first, second = made._logits(x)
+        kept, _, _ = made.finished().eval()(CPU.images(x))
+        own, _, _ = network(CPU.images(x))
+    torch.testing.assert_close(kept, first + second, rtol=1e-4, atol=1e-5)
+    assert torch.equal(own, first) and not torch.allclose(own, kept)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> SimpleNamespace:
+    root = tmp_path_factory.mktemp("tiny")
+    gta5, cityscapes = make_tiny(root, source=4, train=4)
+    index_of("gta5", gta5, labels=True).to_csv(root / "source.csv", index=False)
+    index_of("cityscapes", cityscapes).to_csv(root / "target.csv", index=False)
+    return SimpleNamespace(source=root / "source.csv", target=root / "target.csv")
+
+
+def train(data: SimpleNamespace, folder: Path, method: str, *more: object) -> pd.DataFrame:
+    """Run the step in this process; return its history."""
+    words = (
+        *("--classes", "cityscapes19", "--batch-size", 2, "--seed", 0, "--learning-rate", 0.01),
+        *("--crop", "64x32", "--resize-range", 0.5, 1.5, "--flip", "--momentum", 0.9),
+        *("--weight-decay", 2e-4, "--power", 0.9, "--source-encoding", "gta5-ids"),
+        *("--device", "cpu", "--source", data.source, "--target", data.target),
+        *("--statistics", data.target, "--iterations", 2, "--backbone", "resnet18"),
+        *("--feature-channels", 8, "--output-stride", 32, "--output", folder / "model.pt"),
+        *("--history", folder / "history.csv", "--method", method, *more),
+    )
+    warmup.main(warmup.parser().parse_args([str(word) for word in words]))
+    return pd.read_csv(folder / "history.csv")
+
+
+def judged(folder: Path) -> tuple:
+    return (
+        *("--adversarial-weight", 0.01, "--discriminator-learning-rate", 1e-4),
+        *("--discriminator-output", folder / "discriminator.pt"),
+    )
+
+
+@pytest.fixture(autouse=True)
+def strictness():
+    """Put back what a training sets for its whole process."""
+    strict = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(strict)
+
+
+@pytest.mark.parametrize(
+    ("method", "losses"),
+    [
+        ("none", ["segmentation"]),
+        ("minent", ["segmentation", "entropy"]),
+        ("adaptseg", ["segmentation", "adversarial", "discriminator"]),
+        ("advent", ["segmentation", "adversarial", "discriminator"]),
+        ("clan", ["segmentation", "similarity", "adversarial", "discriminator"]),
+    ],
+)
+def test_every_method_trains_with_its_losses(data, tmp_path, method, losses):
+    with_discriminator = "discriminator" in losses
+    more = judged(tmp_path) if with_discriminator else ("--entropy-weight", 0.001)
+    history = train(data, tmp_path, method, *more)
+    assert list(history) == ["iteration", *losses]
+    assert np.isfinite(history.to_numpy()).all()
+    load_network(tmp_path / "model.pt", "cityscapes19")
+    assert (tmp_path / "discriminator.pt").exists() == with_discriminator
+    if with_discriminator:
+        view = load_discriminator(tmp_path / "discriminator.pt", "cityscapes19").view
+        assert view == ("self-information" if method == "advent" else "probabilities")
+
+
+def test_target_images_change_nothing_without_adaptation(data, tmp_path):
+    """With weight 0 the target still passes through the network, and M0 is source only's."""
+    weights = []
+    for method in ("none", "minent"):
+        train(data, tmp_path / method, method, "--entropy-weight", 0)
+        weights.append(load_network(tmp_path / method / "model.pt", "cityscapes19").state_dict())
+    trained = [name for name in weights[0] if "running" not in name and "tracked" not in name]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in trained)
+
+
+def test_settings_that_a_method_needs_are_named(data, tmp_path):
+    with pytest.raises(InputError, match="minent: expected --entropy-weight, found none"):
+        train(data, tmp_path, "minent")
+    expected = "clan: expected --adversarial-weight, --discriminator-learning-rate, --discrim"
+    with pytest.raises(InputError, match=expected):
+        train(data, tmp_path, "clan")
