@@ -6,12 +6,14 @@ Output   CSV: id, image, [label,] width, height, sequence, frame; one row per im
 
 All bad files are named at once, before anything trains on them: unreadable or truncated
 images, 16-bit images, missing labels, labels of another size than their image, label values
-outside the class table.  With ``--labels none`` no label file is opened or even looked for, and
-the table has no label column: that is how target training images are indexed.
+outside the class table.  ``--skip-mismatched-labels`` leaves images out whose label has another
+size, names them and counts them.  With ``--labels none`` no label file is opened or even looked
+for, and the table has no label column: that is how target training images are indexed.
 """
 
 import argparse
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,11 +24,11 @@ import pandas as pd
 from mada.cli import InputError, StepParser, positive_int, progress, refuse, run_step
 from mada.files import write_csv
 from mada.images import read_image
-from mada.labels import class_set_name, read_label
+from mada.labels import LabelSizeError, class_set_name, read_label
 from mada.layouts import SPLITS, Item, add_arguments, label_table, list_items
 
 
-def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], str | None]:
+def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], InputError | None]:
     """Decode an image, and its label given a ``table``; return (width, height) and a problem."""
     try:
         width, height = read_image(item.image).size
@@ -35,8 +37,28 @@ def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], s
                 raise InputError(f"{item.image}: expected a label at {item.label}, found none")
             read_label(item.label, table, (width, height))
     except InputError as error:
-        return (0, 0), str(error)
+        return (0, 0), error
     return (width, height), None
+
+
+def without_mismatched(checked: list[tuple], skip: bool) -> list[tuple]:
+    """Leave out of (item, size, problem) those whose label has another size, if that is asked for.
+
+    Each of them is named; where they are to stay, the way to leave them out is.
+    """
+    mismatched = [isinstance(problem, LabelSizeError) for _, _, problem in checked]
+    if not any(mismatched):
+        return checked
+    if not skip:
+        hint = f"{sum(mismatched)} labels of another size than their image: for the source, "
+        print(f"{hint}skip_mismatched_labels: true leaves those images out", file=sys.stderr)
+        return checked
+    left_out = [row for row, wrong in zip(checked, mismatched, strict=True) if wrong]
+    for _, _, problem in left_out:
+        print(f"left out: {problem}", file=sys.stderr)
+    ids = ", ".join(item.id for item, _, _ in left_out)
+    print(f"{len(left_out)} images left out, whose labels have another size: {ids}")
+    return [row for row, wrong in zip(checked, mismatched, strict=True) if not wrong]
 
 
 def main(args: argparse.Namespace) -> None:
@@ -50,12 +72,17 @@ def main(args: argparse.Namespace) -> None:
     table = label_table(args.layout, args.classes) if labelled else None
     with ProcessPoolExecutor(args.workers) as pool:
         checks = pool.map(partial(check_item, table=table), items, chunksize=16)
-        checked = list(progress(checks, "checking images", total=len(items)))
-    refuse([problem for _, problem in checked if problem], str(args.root))
+        found = list(progress(checks, "checking images", total=len(items)))
+    checked = [(item, *result) for item, result in zip(items, found, strict=True)]
+    checked = without_mismatched(checked, args.skip_mismatched_labels)
+    refuse([str(problem) for _, _, problem in checked if problem], str(args.root))
+    if not checked:
+        raise InputError(f"{args.root}: expected labels of their image's size, found none")
+    items, sizes, _ = zip(*checked, strict=True)
     columns = {"id": [item.id for item in items], "image": [os.fspath(i.image) for i in items]}
     if labelled:
         columns["label"] = [os.fspath(item.label) for item in items]
-    columns["width"], columns["height"] = zip(*(size for size, _ in checked), strict=True)
+    columns["width"], columns["height"] = zip(*sizes, strict=True)
     columns["sequence"] = [item.sequence for item in items]
     columns["frame"] = [item.frame for item in items]
     write_csv(args.output, pd.DataFrame(columns))
@@ -70,6 +97,9 @@ def parser() -> StepParser:
         "--classes", required=True, type=class_set_name, help="what the labels are read as"
     )
     parser.add_argument("--labels", required=True, choices=("required", "optional", "none"))
+    parser.add_argument(
+        "--skip-mismatched-labels", action=argparse.BooleanOptionalAction, default=False
+    )
     parser.add_argument("--workers", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)
     return parser

@@ -1,8 +1,10 @@
 """Put scores side by side: every row of a table for every seed, means, and paired differences.
 
-Inputs   evaluations (JSON), each named with its seed, strategy, variant and iterations
-Outputs  CSV (one line per seed and row), Markdown (mean ± standard deviation over seeds,
-         differences to M0, M1 and M1+ paired by seed) and a bar chart (PNG)
+Inputs   evaluations (JSON), each named with its seed, strategy, variant and iterations; for tables
+         of strategies how each selection lies in the pool (JSON of measure_selection)
+Outputs  CSV (one line per seed and row), Markdown (mean ± standard deviation over seeds beside what
+         the paper reports, differences to M0, M1 and M1+ paired by seed; means over 19, 16 and 13
+         classes; IoU by class beside the paper's) and a bar chart (PNG)
 
 mIoU is in percent throughout. The standard deviation is over seeds (n - 1 in the denominator).
 """
@@ -16,10 +18,18 @@ import pandas as pd
 from mada.cli import InputError, StepParser, run_step
 from mada.figures import save_figure
 from mada.files import atomic_path, read_json, write_csv
+from mada.paper import EXPERIMENTS, Reported, paper_note, reported_score, reported_scores
+from mada.tables import one_figure, percent, table_lines, with_deviation
 
 # What rows are compared with, and the rows that the comparison says nothing of.
 BASES = {"M0": (), "M1": ("M0",), "M1+": ("M0", "M1")}
-MEANS = ("miou", "miou_19", "miou_16", "miou_13")
+MEASURED = (
+    " Adjacent picks stand beside another pick in their sequence; coverage is the mean distance of "
+    "the pool to its nearest pick, every category's features at unit length: less is more."
+)
+# How a selection lies in its pool, beside the M1 that was trained on it.
+MEASURES = {"adjacent_picks": "adjacent picks", "coverage_by_category": "coverage"}
+SUBSETS = {"miou_19": "19 classes", "miou_16": "16 classes", "miou_13": "13 classes"}
 TITLES = {
     "M0": "warm-up only",
     "M1": "fine-tuned on the active samples",
@@ -31,8 +41,13 @@ TITLES = {
 }
 
 
-def read_scores(entries: list[list[str]]) -> pd.DataFrame:
-    """One row per evaluation: seed, strategy, variant, iterations, the means, IoU by class."""
+def read_scores(entries: list[list[str]], reported: Reported, budget: str) -> pd.DataFrame:
+    """One row per evaluation: seed, strategy, variant, iterations, the means, IoU by class.
+
+    ``paper_…`` is what the paper reports for such a row, from ``reported_scores``; what the class
+    set or the paper does not have is empty.
+    """
+    classes = dict.fromkeys(n for row in reported.values() for n in row if n.startswith("iou_"))
     rows = []
     for seed, strategy, variant, iterations, path in entries:
         scores = read_json(Path(path))
@@ -40,21 +55,34 @@ def read_scores(entries: list[list[str]]) -> pd.DataFrame:
             raise InputError(f"{path}: expected an evaluation with a miou, found {sorted(scores)}")
         row = {"seed": int(seed), "strategy": strategy, "variant": variant}
         row |= {"iterations": int(iterations), "images": scores["images"]}
-        row |= {name: 100 * scores[name] for name in MEANS if name in scores}
+        row |= {name: percent(scores.get(name)) for name in ("miou", *SUBSETS)}
+        paper = reported_score(reported, variant, strategy, budget)
+        row |= {f"paper_{name}": paper.get(name, float("nan")) for name in ("miou", "miou_13")}
         row |= {
-            f"iou_{name.replace(' ', '_')}": None if value is None else 100 * value
-            for name, value in scores["iou"].items()
+            f"iou_{name.replace(' ', '_')}": percent(value) for name, value in scores["iou"].items()
         }
+        row |= {f"paper_{name}": paper.get(name, float("nan")) for name in classes}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def summarise(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean and deviation over seeds of each (strategy, variant), in order of appearance.
+def with_measures(scores: pd.DataFrame, entries: list[list[str]]) -> pd.DataFrame:
+    """Add what was measured of each selection, by seed and strategy; empty where nothing was."""
+    rows = [
+        {"seed": int(seed), "strategy": strategy} | {name: found[name] for name in MEASURES}
+        for seed, strategy, path in entries
+        for found in [read_json(Path(path))]
+    ]
+    columns = ["seed", "strategy", *MEASURES]
+    return scores.merge(pd.DataFrame(rows, columns=columns), on=columns[:2], how="left")
 
-    Adds, paired by seed, the mean and deviation of the differences to M0, to the first M1 and to
-    the first M1+ (the control: M1 trained for as long), and the mean share of the way from M0 to
-    Mu.
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means and deviations over seeds of each (strategy, variant), in order of appearance.
+
+    Adds what the paper reports and, paired by seed, the mean and deviation of the differences to
+    M0, to the first M1 and to the first M1+ (the control: M1 trained for as long), and the mean
+    share of the way from M0 to Mu.
     """
     by_row = {
         key: rows.set_index("seed")["miou"]
@@ -69,6 +97,13 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
         chosen = scores[(scores["strategy"] == strategy) & (scores["variant"] == variant)]
         line["iterations"] = int(chosen["iterations"].iloc[0])
         line["mean"], line["deviation"] = values.mean(), values.std()
+        for name in SUBSETS:
+            line[name], line[f"{name} ±"] = chosen[name].mean(), chosen[name].std()
+        for name in ("paper_miou", "paper_miou_13"):
+            line[name] = chosen[name].iloc[0]
+        for name in MEASURES:
+            if name in chosen:
+                line[name] = chosen[name].mean()
         for base, left_out in BASES.items():
             compared = base in first and values is not first[base]
             if compared and variant not in left_out:
@@ -82,34 +117,60 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def with_deviation(row: dict, name: str, deviation: str, sign: str = "") -> str:
-    """``mean ± deviation`` of a summary's row; a dash where there is none."""
-    if pd.isna(row.get(name)):
-        return "-"
-    text = f"{row[name]:{sign}.1f}"
-    return text if pd.isna(row[deviation]) else f"{text} ± {row[deviation]:.1f}"
-
-
-def markdown(summary: pd.DataFrame, images: int) -> str:
-    """The summary as a table for people."""
+def markdown(summary: pd.DataFrame, images: int, note: str) -> str:
+    """The summary as a table for people, and the ``note`` on the paper's column below it."""
     bases = [base for base in BASES if f"over {base}" in summary]
-    head = ["variant", "what it is", "selection", "iterations", "mIoU %"]
+    head = ["variant", "what it is", "selection", "iterations", "mIoU %", "paper"]
     head += [f"over {base}" for base in bases] + ["M0 to Mu"]
-    lines = ["| " + " | ".join(head) + " |", "|---|---|---|" + "---:|" * (len(head) - 3)]
+    measured = [name for name in MEASURES if name in summary]
+    head += [MEASURES[name] for name in measured]
+    rows = []
     for row in summary.to_dict("records"):
         cells = [row["variant"], TITLES[row["variant"]], row["selection"], f"{row['iterations']:,}"]
-        cells.append(with_deviation(row, "mean", "deviation"))
+        cells += [with_deviation(row, "mean", "deviation"), one_figure(row["paper_miou"])]
         cells += [with_deviation(row, f"over {base}", f"over {base} ±", "+") for base in bases]
-        cells.append("-" if pd.isna(row.get("closed")) else f"{row['closed']:.0f} %")
-        lines.append("| " + " | ".join(cells) + " |")
+        cells.append(one_figure(row.get("closed"), "{:.0f} %"))
+        rows.append(cells + [one_figure(row[name], "{:.3g}") for name in measured])
     seeds = int(summary["seeds"].max())
     over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed"
-    lines.append("")
+    lines = table_lines(head, 3, rows)
     lines.append(
         f"{over}; differences are paired by seed, to M1 and M1+ of the first selection; "
-        f"scored on {images} images."
+        f"scored on {images} images. {note}{MEASURED if measured else ''}"
     )
     return "\n".join(lines) + "\n"
+
+
+def subset_markdown(summary: pd.DataFrame) -> str:
+    """Means over 19, 16 and 13 classes side by side; nothing where the class set has none."""
+    names = [name for name in SUBSETS if summary[name].notna().any()]
+    if not names:
+        return ""
+    reported = ["paper_miou_13"] if summary["paper_miou_13"].notna().any() else []
+    head = ["variant", "selection", *(SUBSETS[name] for name in names)]
+    rows = []
+    for row in summary.to_dict("records"):
+        cells = [row["variant"], row["selection"]]
+        cells += [with_deviation(row, name, f"{name} ±") for name in names]
+        rows.append(cells + [one_figure(row[name]) for name in reported])
+    lines = table_lines(head + ["paper, 13 classes" for _ in reported], 2, rows)
+    return "\n".join(["", "mIoU % by set of classes:", "", *lines])
+
+
+def class_markdown(scores: pd.DataFrame) -> str:
+    """IoU by class, mean over seeds, beside the paper's for the rows that it gives classes of."""
+    names = [name for name in scores if name.startswith("iou_") and f"paper_{name}" in scores]
+    columns = [("class", [name.removeprefix("iou_").replace("_", " ") for name in names])]
+    for (strategy, variant), rows in scores.groupby(["strategy", "variant"], sort=False):
+        paper = rows[[f"paper_{name}" for name in names]].iloc[0]
+        if paper.notna().any():
+            columns.append((f"{variant}, {strategy}", rows[names].mean().map(one_figure)))
+            columns.append(("paper", paper.map(one_figure)))
+    if len(columns) == 1:
+        return ""
+    head, values = zip(*columns, strict=True)
+    lines = table_lines(list(head), 1, zip(*values, strict=True))
+    return "\n".join(["", "IoU % by class:", "", *lines])
 
 
 def draw(summary: pd.DataFrame, path: Path) -> None:
@@ -141,9 +202,14 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
 
 
 def main(args: argparse.Namespace) -> None:
-    scores = read_scores(args.score)
+    reported = reported_scores(args.paper, of_classes=not args.for_orientation)
+    scores = read_scores(args.score, reported, args.budget)
+    if args.selection:
+        scores = with_measures(scores, args.selection)
     summary = summarise(scores)
-    text = markdown(summary, int(scores["images"].iloc[0]))
+    note = paper_note(args.paper, args.for_orientation)
+    text = markdown(summary, int(scores["images"].iloc[0]), note)
+    text += subset_markdown(summary) + class_markdown(scores)
     write_csv(args.output, scores)
     draw(summary, args.figure)
     with atomic_path(args.markdown) as partial:
@@ -159,6 +225,19 @@ def parser() -> StepParser:
         action="append",
         nargs=5,
         metavar=("SEED", "STRATEGY", "VARIANT", "ITERATIONS", "FILE"),
+    )
+    parser.add_argument(
+        "--selection", action="append", nargs=3, metavar=("SEED", "STRATEGY", "FILE")
+    )
+    parser.add_argument("--budget", required=True, help="of all rows but M0 and Mu, like 5%% or 16")
+    parser.add_argument(
+        "--paper", required=True, choices=EXPERIMENTS, help="experiment to show the results of"
+    )
+    parser.add_argument(
+        "--for-orientation",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="say that the paper's data sets are others, and leave its classes out",
     )
     parser.add_argument("--markdown", required=True, type=Path)
     parser.add_argument("--figure", required=True, type=Path)

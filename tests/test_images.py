@@ -1,7 +1,5 @@
 """Images come upright and in RGB whatever they are stored as, or are refused with the reason."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,8 @@ import pytest
 from PIL import Image
 
 from mada.cli import InputError
-from mada.images import read_image
+from mada.images import first_channel, read_image
+from tiny import deep_png
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -100,14 +99,7 @@ def test_grey_values_of_more_than_8_bits_are_refused(tmp_path, name, dtype):
 
 
 def test_colour_of_16_bits_is_refused(tmp_path):
-    def chunk(name: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(name + data)
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
-
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)  # one RGB pixel
-    row = zlib.compress(b"\0" + struct.pack(">HHH", 300, 2000, 60000))
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
-    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    (tmp_path / "deep.png").write_bytes(deep_png(np.uint16([[[300, 2000, 60000]]])))
     with pytest.raises(InputError, match=r"deep\.png: .*found pixels stored as RGB;16B"):
         read_image(tmp_path / "deep.png")
 
@@ -127,3 +119,36 @@ def test_truncated_image_is_named(tmp_path, suffix):
 def test_missing_image_is_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png: expected a readable image"):
         read_image(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_first_of_several_16_bit_channels_is_read_with_all_its_bits(rng, tmp_path, channels):
+    values = rng.integers(0, 65536, (7, 5, channels)).astype(np.uint16)
+    values[0, :3, 0] = 3, 255, 256  # a low byte alone, its largest value, a high byte alone
+    (tmp_path / "deep.png").write_bytes(deep_png(values))
+    read = first_channel(tmp_path / "deep.png")
+    assert read.dtype == np.uint16
+    assert read.tolist() == values[..., 0].tolist()
+
+
+def test_first_channel_of_a_file_of_another_kind_is_refused(tmp_path):
+    path = tmp_path / "other.png"
+    for values in (np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint16)):
+        Image.fromarray(values).save(path)
+        with pytest.raises(InputError, match=r"other\.png: .* several channels of 16 bits"):
+            first_channel(path)
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(path, format="JPEG")
+    with pytest.raises(InputError, match=r"other\.png: expected a readable PNG"):
+        first_channel(path)
+
+
+def test_deep_png_cut_off_in_its_pixels_or_missing_is_named(rng, tmp_path):
+    path = tmp_path / "cut.png"
+    whole = deep_png(rng.integers(0, 65536, (24, 32, 3)).astype(np.uint16))
+    for length in (0, 7, 30, len(whole) // 2, whole.index(b"IEND") - 8):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"cut\.png: expected a readable PNG"):
+            first_channel(path)
+    path.unlink()
+    with pytest.raises(InputError, match=r"cut\.png: expected a readable PNG"):
+        first_channel(path)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mada.labels import train_id_table
-from tiny import error_lines, index_of, make_tiny, run_step
+from tiny import deep_png, error_lines, index_of, make_tiny, run_step
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,18 @@ def roots(pristine, tmp_path) -> tuple[Path, Path]:
     return tmp_path / "data" / "gta5", tmp_path / "data" / "cityscapes"
 
 
-def run_index(output: Path, layout: str, root: Path, split: str, labels: str, classes=None):
+def run_index(
+    output: Path,
+    layout: str,
+    root: Path,
+    split: str,
+    labels: str,
+    *more: str,
+    classes: str = "cityscapes19",
+):
     return run_step(
         *("index_dataset", "--layout", layout, "--root", root, "--split", split),
-        *("--labels", labels, "--classes", classes or "cityscapes19", "--output", output),
+        *("--labels", labels, "--classes", classes, "--output", output, *more),
     )
 
 
@@ -167,9 +175,103 @@ def test_labels_that_the_class_set_cannot_express_are_refused(tmp_path):
     root = tmp_path / "camvid"
     for number in range(2, 11):
         shutil.copy(path, path.with_name(f"drive_{number:04d}.png"))
-    result = run_index(tmp_path / "index.csv", "camvid", root, "train", "required", "cityscapes19")
+    result = run_index(tmp_path / "index.csv", "camvid", root, "train", "required")
     (line,) = error_lines(result)
     assert "class table" in line and "cityscapes19" in line
+
+
+def mismatch(source: Path, *numbers: int) -> None:
+    """Make labels one column narrower than their images."""
+    for number in numbers:
+        path = source / "labels" / f"{number:05d}.png"
+        Image.open(path).crop((0, 0, 95, 64)).save(path)
+
+
+def test_labels_of_another_size_are_all_named_with_the_way_to_leave_them_out(roots, tmp_path):
+    source, _ = roots
+    mismatch(source, 1, 3)
+    result = run_index(tmp_path / "out" / "source.csv", "gta5", source, "train", "required")
+    lines = error_lines(result)
+    for name in ("labels/00001.png", "labels/00003.png"):
+        assert sum(name in line and "found 95x64" in line for line in lines) == 1
+    assert "2 labels of another size" in result.stderr
+    assert "skip_mismatched_labels: true" in result.stderr
+    assert not list(tmp_path.glob("out/**/*"))
+
+
+def test_images_whose_labels_have_another_size_are_left_out_on_demand_and_named(roots, tmp_path):
+    source, _ = roots
+    mismatch(source, 1, 3)
+    output = tmp_path / "source.csv"
+    skip = "--skip-mismatched-labels"
+    result = run_index(output, "gta5", source, "train", "required", skip)
+    assert result.returncode == 0, result.stderr
+    assert read(output)["id"].tolist() == ["00002"]
+    assert "2 images left out, whose labels have another size: 00001, 00003" in result.stdout
+    for name in ("labels/00001.png", "labels/00003.png"):
+        assert f"left out: {source / name}: expected 96x64" in result.stderr
+
+
+def test_other_bad_files_are_refused_though_labels_of_another_size_are_left_out(roots, tmp_path):
+    source, _ = roots
+    mismatch(source, 1)
+    write_unknown_value(source)
+    output = tmp_path / "out" / "source.csv"
+    skip = "--skip-mismatched-labels"
+    (line,) = error_lines(run_index(output, "gta5", source, "train", "required", skip))
+    assert "labels/00002.png" in line and "[77]" in line
+    assert not output.parent.exists()
+
+
+def test_a_set_of_nothing_but_labels_of_another_size_is_refused(roots, tmp_path):
+    source, _ = roots
+    mismatch(source, 1, 2, 3)
+    skip = "--skip-mismatched-labels"
+    result = run_index(tmp_path / "source.csv", "gta5", source, "train", "required", skip)
+    (line,) = error_lines(result)
+    assert f"{source}: expected labels of their image's size" in line
+
+
+def test_target_training_images_need_no_folder_of_labels(roots, tmp_path):
+    _, target = roots
+    shutil.rmtree(target / "gtFine")
+    output = tmp_path / "target_train.csv"
+    assert run_index(output, "cityscapes", target, "train", "none").returncode == 0
+    assert len(read(output)) == 2
+
+
+def test_cityscapes_training_ids_are_read_by_their_own_layout(roots, tmp_path):
+    _, target = roots
+    for label in (target / "gtFine" / "val").rglob("*_labelIds.png"):
+        Image.new("L", (96, 64), 18).save(str(label).replace("labelIds", "labelTrainIds"))
+        label.unlink()
+    lines = error_lines(run_index(tmp_path / "a.csv", "cityscapes", target, "val", "required"))
+    assert all("_labelIds.png, found none" in line for line in lines[:-1])
+    output = tmp_path / "b.csv"
+    result = run_index(output, "cityscapes-train-ids", target, "val", "required")
+    assert result.returncode == 0, result.stderr
+    assert read(output)["label"].str.endswith("_labelTrainIds.png").all()
+
+
+def test_synthia_is_indexed_with_its_16_bit_labels(tmp_path):
+    root = tmp_path / "synthia"
+    for folder in ("RGB", "GT/LABELS"):
+        (root / folder).mkdir(parents=True)
+    values = np.zeros((6, 8, 3), np.uint16)
+    values[..., 0], values[..., 1] = 22, 700
+    for number in range(3):
+        Image.new("RGB", (8, 6)).save(root / f"RGB/000000{number}.png")
+        (root / f"GT/LABELS/000000{number}.png").write_bytes(deep_png(values))
+    output = tmp_path / "source.csv"
+    result = run_index(output, "synthia", root, "train", "required", classes="cityscapes16")
+    assert result.returncode == 0, result.stderr
+    table = read(output)
+    assert table["id"].tolist() == ["0000000", "0000001", "0000002"]
+    assert table["label"].tolist() == [str(root / f"GT/LABELS/{i}.png") for i in table["id"]]
+    values[2, 3, 0] = 23
+    (root / "GT/LABELS/0000001.png").write_bytes(deep_png(values))
+    (line,) = error_lines(run_index(output, "synthia", root, "train", "required"))
+    assert "GT/LABELS/0000001.png: expected values of the class table, found [23]" in line
 
 
 @pytest.fixture

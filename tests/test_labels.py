@@ -1,8 +1,6 @@
 """Which training id every stored label value stands for, and which label files are refused."""
 
 import json
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +13,13 @@ from mada.labels import (
     REPORTED_SUBSETS,
     UNKNOWN,
     VOID,
+    LabelSizeError,
     class_set,
     label_image,
     read_label,
     train_id_table,
 )
+from tiny import deep_png, png_by_hand
 
 # Cityscapes' ids in the order of its training ids: road, sidewalk, building, wall, fence, pole,
 # traffic light, traffic sign, vegetation, terrain, sky, person, rider, car, truck, bus, train,
@@ -60,6 +60,30 @@ TRAINED = {
 }
 
 
+# What each of SYNTHIA's ids becomes: 1 sky, 2 building, 3 road, 4 sidewalk, 5 fence, 6 vegetation,
+# 7 pole, 8 car, 9 traffic sign, 10 pedestrian, 11 bicycle, 12 motorcycle, 15 traffic light,
+# 16 terrain, 17 rider, 18 truck, 19 bus, 20 train, 21 wall; 0 void, 13 parking-slot, 14 road-work
+# and 22 lane marking are void.
+# fmt: off
+FROM_SYNTHIA = {
+    "cityscapes19": {3: 0, 4: 1, 2: 2, 21: 3, 5: 4, 7: 5, 15: 6, 9: 7, 6: 8, 16: 9, 1: 10, 10: 11,
+                     17: 12, 8: 13, 18: 14, 19: 15, 20: 16, 12: 17, 11: 18},
+    "cityscapes16": {3: 0, 4: 1, 2: 2, 21: 3, 5: 4, 7: 5, 15: 6, 9: 7, 6: 8, 1: 9, 10: 10, 17: 11,
+                     8: 12, 19: 13, 12: 14, 11: 15},
+    "camvid": {1: 0, 2: 1, 21: 1, 7: 2, 3: 3, 4: 4, 6: 5, 16: 5, 9: 6, 15: 6, 5: 7, 8: 8, 18: 8,
+               19: 8, 20: 8, 10: 9, 17: 10, 11: 10, 12: 10},
+}
+# What each of Cityscapes' training ids becomes, in the order of IN_19.
+FROM_TRAIN_IDS = {
+    "cityscapes19": {value: value for value in range(19)},
+    "cityscapes16": {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 10: 9, 11: 10, 12: 11,
+                     13: 12, 15: 13, 17: 14, 18: 15},
+    "camvid": {0: 3, 1: 4, 2: 1, 3: 1, 4: 7, 5: 2, 6: 6, 7: 6, 8: 5, 9: 5, 10: 0, 11: 9, 12: 10,
+               13: 8, 14: 8, 15: 8, 16: 8, 17: 10, 18: 10},
+}
+# fmt: on
+
+
 def write_classes(path: Path, table: list[dict], void_ids: list[int]) -> str:
     path.write_text(json.dumps({"classes": table, "void_ids": void_ids}))
     return str(path)
@@ -77,8 +101,8 @@ def classes(request, tmp_path) -> str:
     return write_classes(tmp_path / "classes.json", table, [11])
 
 
-def expected_table(trained: dict[int, int], defined: set[int]) -> list[int]:
-    return [trained.get(v, VOID if v in defined else UNKNOWN) for v in range(256)]
+def expected_table(trained: dict[int, int], defined: set[int], values: int = 256) -> list[int]:
+    return [trained.get(v, VOID if v in defined else UNKNOWN) for v in range(values)]
 
 
 IN_EVERY_SET = pytest.mark.parametrize(
@@ -96,6 +120,22 @@ def test_cityscapes_ids_are_those_of_the_official_evaluation(classes, trained):
 def test_gta5_ids_are_those_of_cityscapes_and_34_for_licence_plates(classes, trained):
     table = train_id_table("gta5-ids", classes)
     assert table.tolist() == expected_table(trained, set(range(35)))
+
+
+@pytest.mark.parametrize(
+    ("classes", "trained"), FROM_SYNTHIA.items(), indirect=["classes"], ids=list(FROM_SYNTHIA)
+)
+def test_synthia_ids_are_those_of_its_readme_in_16_bits(classes, trained):
+    table = train_id_table("synthia-ids", classes)
+    assert table.tolist() == expected_table(trained, set(range(23)), values=65536)
+
+
+@pytest.mark.parametrize(
+    ("classes", "trained"), FROM_TRAIN_IDS.items(), indirect=["classes"], ids=list(FROM_TRAIN_IDS)
+)
+def test_cityscapes_training_ids_are_its_19_whatever_the_classes(classes, trained):
+    table = train_id_table("cityscapes-train-ids", classes)
+    assert table.tolist() == expected_table(trained, {*range(19), 255})
 
 
 @pytest.mark.parametrize(
@@ -192,6 +232,18 @@ def test_label_images_hold_training_ids_and_show_the_colours_of_their_classes(tm
     assert shown == [*map(list, chosen.colours), [0, 0, 0]]
 
 
+@pytest.mark.parametrize("classes", CLASS_SETS)
+def test_both_kinds_of_cityscapes_labels_are_read_alike(rng, tmp_path, classes):
+    ids = rng.integers(0, 34, (24, 32))
+    train_ids = [[TRAINED["cityscapes19"].get(value, 255) for value in row] for row in ids.tolist()]
+    labels = {"cityscapes-ids": ids, "cityscapes-train-ids": train_ids}
+    read = [
+        read_label(save(np.uint8(values), tmp_path / f"{kind}.png"), train_id_table(kind, classes))
+        for kind, values in labels.items()
+    ]
+    assert read[0].tolist() == read[1].tolist()
+
+
 def test_every_unknown_value_is_named_with_its_file(tmp_path, table):
     path = save(np.uint8([[7, 200], [35, 8]]), tmp_path / "odd.png")
     with pytest.raises(InputError, match=r"odd\.png: .*found \[35, 200\]"):
@@ -209,22 +261,10 @@ def test_label_of_several_channels_or_more_than_8_bits_is_refused(tmp_path, tabl
         read_label(path, table)
 
 
-def packed_png(depth: int, row: bytes) -> bytes:
-    """A greyscale PNG of 2 x 1 pixels, ``depth`` bits each."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(name + data)
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
-
-    header = struct.pack(">IIBBBBB", 2, 1, depth, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*parts) for parts in chunks)
-
-
 @pytest.mark.parametrize(("depth", "row"), [(4, b"\x01"), (2, b"\x30")], ids=["4 bit", "2 bit"])
 def test_grey_values_of_fewer_than_8_bits_are_refused(tmp_path, depth, row):
     # Decoders stretch them over 0 … 255: 1 of 4 bits becomes 17, 3 of 2 bits becomes 255.
-    (tmp_path / "packed.png").write_bytes(packed_png(depth, row))
+    (tmp_path / "packed.png").write_bytes(png_by_hand(2, 1, depth, 0, [row]))
     with pytest.raises(InputError, match=r"packed\.png: expected 8-bit label ids"):
         read_label(tmp_path / "packed.png", train_id_table("train-ids", "cityscapes19"))
 
@@ -243,3 +283,42 @@ def test_png_cut_off_anywhere_in_its_pixels_is_refused_and_named(tmp_path, table
 def test_missing_label_is_named(tmp_path, table):
     with pytest.raises(InputError, match=r"gone\.png"):
         read_label(tmp_path / "gone.png", table)
+
+
+@pytest.fixture
+def synthia_table() -> np.ndarray:
+    return train_id_table("synthia-ids", "cityscapes16")
+
+
+def test_class_of_a_synthia_label_is_in_its_first_channel(rng, tmp_path, synthia_table):
+    classes = rng.integers(0, 23, (12, 18))
+    others = rng.integers(0, 65536, (12, 18, 2))  # instance, and a channel that says nothing
+    values = np.concatenate([classes[..., None], others], axis=2).astype(np.uint16)
+    (tmp_path / "label.png").write_bytes(deep_png(values))
+    label = read_label(tmp_path / "label.png", synthia_table, (18, 12))
+    assert label.dtype == np.uint8
+    trained = FROM_SYNTHIA["cityscapes16"]
+    assert label.tolist() == [[trained.get(v, VOID) for v in row] for row in classes.tolist()]
+
+
+def test_synthia_label_with_an_unknown_class_is_named(tmp_path, synthia_table):
+    values = np.zeros((4, 6, 3), np.uint16)
+    values[1, 2, 0], values[3, 5, 0] = 23, 3 + 256  # 259 would be a road if a byte were dropped
+    (tmp_path / "odd.png").write_bytes(deep_png(values))
+    with pytest.raises(InputError, match=r"odd\.png: .*found \[23, 259\]"):
+        read_label(tmp_path / "odd.png", synthia_table)
+
+
+def test_8_bit_label_in_the_place_of_synthias_is_refused(tmp_path, synthia_table):
+    path = save(np.zeros((4, 6), np.uint8), tmp_path / "label.png")
+    with pytest.raises(InputError, match=r"label\.png: expected .* several channels of 16 bits"):
+        read_label(path, synthia_table)
+
+
+def test_label_of_another_size_than_its_image_is_told_apart(tmp_path, table, synthia_table):
+    path = save(np.full((4, 6), 7, np.uint8), tmp_path / "label.png")
+    (tmp_path / "deep.png").write_bytes(deep_png(np.zeros((4, 6, 3), np.uint16)))
+    for label, values in ((path, table), (tmp_path / "deep.png", synthia_table)):
+        read_label(label, values, (6, 4))
+        with pytest.raises(LabelSizeError, match="expected 6x5 pixels like its image, found 6x4"):
+            read_label(label, values, (6, 5))

@@ -28,9 +28,19 @@ def test_gta5_pairs_images_and_labels_by_number(tmp_path):
     assert [item.label for item in items] == [root / "labels/00001.png", root / "labels/00002.png"]
 
 
-def test_gta5_has_no_tuning_split(tmp_path):
+def test_synthia_pairs_images_and_labels_by_number(tmp_path):
+    root = touch(tmp_path, "RGB/0000001.png", "RGB/0000000.png", "GT/LABELS/0000000.png")
+    touch(tmp_path, "GT/COLOR/0000000.png", "Depth/Depth/0000000.png")
+    items = list_items("synthia", root, "train")
+    assert ids(items) == ["0000000", "0000001"]
+    assert [item.image for item in items] == [root / f"RGB/{item.id}.png" for item in items]
+    assert [item.label for item in items] == [root / f"GT/LABELS/{item.id}.png" for item in items]
+
+
+@pytest.mark.parametrize(("layout", "folder"), [("gta5", "images"), ("synthia", "RGB")])
+def test_rendered_sets_have_no_tuning_split(tmp_path, layout, folder):
     with pytest.raises(InputError, match=r"train split only, found 'tune'"):
-        list_items("gta5", touch(tmp_path, "images/00001.png"), "tune")
+        list_items(layout, touch(tmp_path, f"{folder}/00001.png"), "tune")
 
 
 def test_cityscapes_reads_city_sequence_and_frame_from_the_name(tmp_path):
@@ -42,6 +52,24 @@ def test_cityscapes_reads_city_sequence_and_frame_from_the_name(tmp_path):
     assert item.image == tmp_path / image
     assert item.label == tmp_path / "gtFine/val/bad-town/bad-town_000003_000019_gtFine_labelIds.png"
     assert (item.sequence, item.frame) == ("bad-town", 3)
+
+
+def test_cityscapes_labels_are_of_one_kind_alone_whatever_is_there(tmp_path):
+    # One image has both kinds of label, the other none.
+    for number in (3, 4):
+        touch(tmp_path, f"leftImg8bit/train/ulm/ulm_00000{number}_000019_leftImg8bit.png")
+    for kind in ("labelIds", "labelTrainIds"):
+        touch(tmp_path, f"gtFine/train/ulm/ulm_000003_000019_gtFine_{kind}.png")
+    for layout, kind in (("cityscapes", "labelIds"), ("cityscapes-train-ids", "labelTrainIds")):
+        items = list_items(layout, tmp_path, "train")
+        assert [item.label for item in items] == [
+            tmp_path / f"gtFine/train/ulm/{item.id}_gtFine_{kind}.png" for item in items
+        ]
+
+
+def test_cityscapes_training_images_need_no_folder_of_labels(tmp_path):
+    touch(tmp_path, "leftImg8bit/train/ulm/ulm_000003_000019_leftImg8bit.png")
+    assert ids(list_items("cityscapes", tmp_path, "train")) == ["ulm_000003_000019"]
 
 
 def test_cityscapes_name_without_sequence_is_named(tmp_path):
@@ -261,6 +289,7 @@ def test_two_images_of_one_id_are_both_named(tmp_path, layout, files):
     ("layout", "folder"),
     [
         ("gta5", "images"),
+        ("synthia", "RGB"),
         ("cityscapes", "leftImg8bit/train"),
         ("camvid", "train"),
         ("folder", "train/images"),

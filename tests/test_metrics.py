@@ -56,13 +56,12 @@ def evaluate_officially(monkeypatch):
     return evaluate
 
 
-def evaluate_here(pairs: list[tuple[str, str]]) -> dict:
-    total = np.zeros((19, 19), dtype=np.int64)
-    for truth, prediction in pairs:
-        total += confusion_matrix(
-            read_label(Path(truth), TABLE), read_label(Path(prediction), TABLE), 19
-        )
-    return score_table(total, NINETEEN)
+def evaluate_here(pairs: list[tuple[str, str]], classes: str = "cityscapes19") -> dict:
+    names, table = CLASS_SETS[classes].names, train_id_table("cityscapes-ids", classes)
+    total = np.zeros((len(names), len(names)), dtype=np.int64)
+    for pair in pairs:
+        total += confusion_matrix(*(read_label(Path(path), table) for path in pair), len(names))
+    return score_table(total, names)
 
 
 def random_pairs(
@@ -80,7 +79,7 @@ def random_pairs(
 
 
 def assert_same_scores(ours: dict, theirs: dict) -> None:
-    for name in NINETEEN:
+    for name in ours["iou"]:
         score = theirs["classScores"][name]
         if np.isnan(score):
             assert ours["iou"][name] is None
@@ -111,7 +110,28 @@ def test_scores_equal_the_official_evaluation_where_classes_are_absent(
     assert ours["iou"]["train"] is None  # neither there nor predicted: left out of the mean
     assert ours["iou"]["bus"] == 0  # predicted but absent
     assert ours["iou"]["car"] == 0  # there but never predicted
-    assert ours["absent_classes"] == ["bus", "train"]
+    assert ours["neither_present_nor_predicted"] == ["train"]
+    assert ours["predicted_but_absent"] == ["bus"]
+
+
+def test_scores_of_16_classes_equal_the_official_evaluation_with_the_others_void(
+    rng, tmp_path, evaluate_officially
+):
+    true_ids = [i for i in ALL_IDS if i != EVALUATED["bus"]]
+    predicted_ids = [EVALUATED[name] for name in SIXTEEN]
+    pairs = random_pairs(rng, tmp_path, true_ids, predicted_ids)
+    ours = evaluate_here(pairs, "cityscapes16")
+    for path, _ in pairs:  # for the official evaluation, which knows 19 classes
+        truth = np.array(Image.open(path))
+        truth[np.isin(truth, [EVALUATED[name] for name in ("terrain", "truck", "train")])] = 0
+        Image.fromarray(truth).save(path)
+    theirs = evaluate_officially(pairs)
+    assert list(ours["iou"]) == list(SIXTEEN)
+    assert_same_scores(ours, theirs)
+    assert ours["miou_16"] == ours["miou"]
+    assert ours["predicted_but_absent"] == ["bus"]
+    thirteen = [theirs["classScores"][name] for name in THIRTEEN]
+    assert ours["miou_13"] == pytest.approx(np.mean(thirteen), abs=1e-6)
 
 
 def test_classes_predicted_on_void_pixels_alone_count_as_not_predicted(
@@ -124,6 +144,7 @@ def test_classes_predicted_on_void_pixels_alone_count_as_not_predicted(
     ours = evaluate_here(pairs)
     assert_same_scores(ours, evaluate_officially(pairs))
     assert ours["iou"]["sky"] is None
+    assert "sky" in ours["neither_present_nor_predicted"]
     assert ours["miou"] == 1
 
 
@@ -187,7 +208,8 @@ def test_absent_and_unpredicted_is_nan_while_predicted_but_absent_is_0():
     assert np.isnan(iou[2])
     scores = score_table(np.array([[5, 1, 0], [0, 0, 0], [0, 0, 0]]), ("a", "b", "c"))
     assert scores["miou"] == pytest.approx(5 / 12)
-    assert scores["absent_classes"] == ["b", "c"]
+    assert scores["predicted_but_absent"] == ["b"]
+    assert scores["neither_present_nor_predicted"] == ["c"]
 
 
 def test_means_over_19_16_and_13_classes_stand_side_by_side(rng):
@@ -224,6 +246,14 @@ def test_subset_means_leave_out_absent_classes_too():
     assert scores["miou_19"] == pytest.approx((0.75 + 0.5 + 0.25 + 0) / 4)
     assert scores["miou_16"] == pytest.approx((0.75 + 0.5 + 0) / 3)
     assert scores["miou_13"] == pytest.approx((0.75 + 0) / 2)
+
+
+def test_a_subset_none_of_whose_classes_counts_has_no_mean():
+    confusion = np.zeros((19, 19), dtype=np.int64)
+    confusion[9, 9] = 5  # terrain, which is of the 19 alone
+    scores = score_table(confusion, NINETEEN)
+    assert scores["miou"] == scores["miou_19"] == 1
+    assert scores["miou_16"] is None and scores["miou_13"] is None
 
 
 def test_pixel_accuracy_is_the_share_of_labelled_pixels_that_are_right():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mada.acquisition import STRATEGIES
+from mada.acquisition import load_strategies
 from mada.layouts import LAYOUTS
 from settings import setting_problems, typed
 
@@ -36,12 +36,14 @@ def test_the_shipped_files_have_no_key_in_common():
         assert not set(CONFIG) & set(preset)
 
 
-def test_the_demo_needs_no_folder_and_every_preset_nothing_but_its_target(tmp_path):
+def test_the_demo_needs_no_folder_and_every_preset_nothing_but_its_data_sets(tmp_path):
     assert problems() == []
     for name, preset in PRESETS.items():
-        root = f"target_root: expected a folder, found none at {preset['target_root']}"
-        assert problems(name) in ([], [root])
-        assert problems(name, target_root=str(tmp_path)) == []
+        for line in problems(name):
+            key, _, message = line.partition(": ")
+            assert key in ("source_root", "target_root")
+            assert message == f"expected a folder, found none at {preset[key]}"
+        assert problems(name, source_root=str(tmp_path), target_root=str(tmp_path)) == []
 
 
 def test_every_setting_is_described():
@@ -50,8 +52,12 @@ def test_every_setting_is_described():
     assert set(anchors) <= sections
 
 
-def test_the_schema_knows_the_strategies_and_layouts_of_the_steps():
-    assert set(SCHEMA["properties"]["strategy"]["enum"]) == set(STRATEGIES)
+@pytest.mark.parametrize("name", sorted(load_strategies()))
+def test_every_registered_strategy_may_be_chosen_and_compared(name):
+    assert problems(strategy=name, variants=[]) == problems(compare=[name]) == []
+
+
+def test_the_schema_knows_the_layouts_of_the_steps():
     assert set(SCHEMA["properties"]["source_layout"]["enum"]) == set(LAYOUTS)
 
 
@@ -61,6 +67,7 @@ def test_the_rules_read_labels_as_the_layouts_hold_them():
         assert f'"{name}": "{layout.encoding}"' in rules
 
 
+HELD_OUT = {"annotation_mode": "manual", "validation_split": False, "annotation_holdout": 0.2}
 CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
 
 
@@ -68,7 +75,11 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
     ("changes", "expected"),
     [
         ({"bugdet": "5%"}, ["bugdet: no such setting"]),
-        ({"annotation_mode": "benchmark"}, ["annotation_mode: no such setting"]),
+        ({"annotation_mode": "people"}, ["annotation_mode: 'people' is not one of"]),
+        ({"annotation_holdout": 0.2}, ["annotation_holdout: is for", "annotation_holdout: needs"]),
+        (HELD_OUT, []),
+        ({"predict_images": "no"}, ["predict_images: expected a folder, found none at no"]),
+        (HELD_OUT | {"annotation_holdout": 1}, ["annotation_holdout: 1 is greater than or equal"]),
         ({"source_root": "no"}, ["source_root: expected a folder, found none at no"]),
         ({"target_root": "data/demos"}, ["target_root: expected a folder, found none at data/de"]),
         ({"exclude": "ids.txt"}, ["exclude: expected a file, found none at ids.txt"]),
@@ -76,8 +87,12 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         (CHECKPOINT, []),
         (CHECKPOINT | {"warmup_checkpoint": "m"}, ["warmup_checkpoint: expected a file, found"]),
         ({"warmup_method": "checkpoint"}, ["warmup_checkpoint: expected a file for"]),
-        (CHECKPOINT | {"strategy": "aada"}, ["strategy: aada needs the discriminator"]),
-        (CHECKPOINT | {"compare": ["adversarial"]}, ["compare: adversarial needs the discr"]),
+        (CHECKPOINT | {"strategy": "aada"}, ["strategy: aada needs a discriminator"]),
+        (CHECKPOINT | {"compare": ["adversarial"]}, ["compare: adversarial needs a discr"]),
+        ({"warmup_method": "minent", "compare": ["aada"]}, ["compare: aada needs a discriminator"]),
+        ({"warmup_method": "advent", "compare": ["aada"]}, []),
+        ({"gpus": 4}, []),
+        ({"gpus": 8}, ["training.batch_size: expected a multiple of gpus times training.accum"]),
         ({"strategy": "best"}, ["strategy: 'best' is not one of"]),
         ({"compare": ["best"]}, ["compare.0: 'best' is not one of"]),
         ({"device": "gpu"}, ["device: 'gpu' does not match"]),
@@ -113,9 +128,9 @@ def test_a_missing_preset_is_the_only_complaint():
 
 
 def test_problems_within_a_section_carry_its_name():
-    found = problems(warmup={"iterations": 0, "learning_rate": 1, "rate": 1})
+    found = problems(warmup={"iterations": 0, "rate": 1})
     assert sorted(line.split(":")[0] for line in found) == [
-        *("warmup.adversarial_weight", "warmup.iterations", "warmup.rate")
+        *("warmup.iterations", "warmup.learning_rate", "warmup.rate")
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import tabulate_scores as step
 from mada.cli import InputError
+from mada.paper import reported_scores
 from tiny import error_lines, run_step
 
 # mIoU of two seeds. Seed 1 of M1 is given first: pairs are made by seed, not by position.
@@ -24,12 +25,17 @@ MIOU = [
 ]
 
 
-def entry(folder: Path, seed: int, strategy: str, variant: str, miou: float | None) -> list[str]:
+PAPER = reported_scores("gta5-to-cityscapes")
+
+
+def entry(
+    folder: Path, seed: int, strategy: str, variant: str, miou: float | None, **more
+) -> list[str]:
     path = folder / f"{strategy}-{variant}-{seed}.json"
     scores = {"images": 4, "iou": {"road": 0.75, "traffic sign": None}}
     if miou is not None:
         scores |= {"miou": miou, "miou_13": miou / 2}
-    path.write_text(json.dumps(scores))
+    path.write_text(json.dumps(scores | more))
     return [str(seed), strategy, variant, "1500", str(path)]
 
 
@@ -40,12 +46,12 @@ def entries(tmp_path) -> list[list[str]]:
 
 @pytest.fixture
 def summary(entries) -> pd.DataFrame:
-    table = step.summarise(step.read_scores(entries))
+    table = step.summarise(step.read_scores(entries, PAPER, "5%"))
     return table.set_index(["variant", "selection"])
 
 
 def test_scores_are_in_percent_one_line_per_evaluation(entries):
-    scores = step.read_scores(entries)
+    scores = step.read_scores(entries, PAPER, "5%")
     assert len(scores) == 8
     line = scores.iloc[2]
     assert (line["seed"], line["strategy"], line["variant"]) == (1, "mada", "M1")
@@ -53,6 +59,15 @@ def test_scores_are_in_percent_one_line_per_evaluation(entries):
     assert line["miou"] == pytest.approx(44) and line["miou_13"] == pytest.approx(22)
     assert line["iou_road"] == pytest.approx(75)
     assert pd.isna(line["iou_traffic_sign"])
+
+
+def test_means_over_19_16_and_13_classes_have_a_column_each_whatever_the_classes(tmp_path):
+    own = entry(tmp_path, 0, "-", "M0", 0.5, miou_13=None)
+    columns = ["miou", "miou_19", "miou_16", "miou_13"]
+    line = step.read_scores([own], PAPER, "5%").iloc[0]
+    assert line[columns].isna().tolist() == [False, True, True, True]
+    step.write_csv(tmp_path / "t.csv", step.read_scores([own], PAPER, "5%"))
+    assert [c for c in pd.read_csv(tmp_path / "t.csv") if c.startswith("miou")] == columns
 
 
 def test_rows_keep_the_order_in_which_they_were_given(summary):
@@ -88,7 +103,7 @@ def test_adaptation_is_compared_with_the_control_that_trained_as_long(tmp_path):
         for variant, of_seeds in {"M0": (0.2, 0.2), "M1+": (0.3, 0.4), "M4": (0.35, 0.41)}.items()
         for seed, miou in enumerate(of_seeds)
     ]
-    summary = step.summarise(step.read_scores(rows)).set_index("variant")
+    summary = step.summarise(step.read_scores(rows, PAPER, "5%")).set_index("variant")
     assert summary.loc["M4", "over M1+"] == pytest.approx(3)  # of 5 and 1
     assert summary.loc["M4", "over M1+ ±"] == pytest.approx(math.sqrt(2**2 + 2**2))
     assert pd.isna(summary.loc["M1+", "over M1+"])  # not with itself
@@ -96,32 +111,98 @@ def test_adaptation_is_compared_with_the_control_that_trained_as_long(tmp_path):
 
 def test_one_seed_has_no_deviation(tmp_path):
     rows = [entry(tmp_path, 0, "none", "M0", 0.2), entry(tmp_path, 0, "mada", "M1", 0.26)]
-    summary = step.summarise(step.read_scores(rows))
+    summary = step.summarise(step.read_scores(rows, PAPER, "5%"))
     assert summary["deviation"].isna().all()
-    text = step.markdown(summary, 4)
-    assert "| 26.0 | +6.0 | - |" in text and "One seed" in text
-    assert "±" not in text
+    text = step.markdown(summary, 4, "")
+    assert "| 26.0 | 61.6 | +6.0 | - |" in text and "One seed" in text
+    assert "±" not in text + step.subset_markdown(summary)
+
+
+def tabulate(entries: list[list[str]], folder: Path, paper: str, *more: str) -> tuple[str, str]:
+    """Run the step; return the Markdown's main table and what follows it."""
+    words = [word for row in entries for word in ("--score", *row)]
+    for flag, name in (("--markdown", "t.md"), ("--figure", "t.png"), ("--output", "t.csv")):
+        words += [flag, str(folder / name)]
+    step.main(step.parser().parse_args([*words, "--budget", "5%", "--paper", paper, *more]))
+    main, _, rest = (folder / "t.md").read_text().partition("mIoU % by set of classes:")
+    return main, rest
 
 
 def test_step_writes_table_numbers_and_figure(entries, tmp_path):
-    outputs = [tmp_path / "out" / name for name in ("t.md", "t.png", "t.csv")]
-    words = [word for row in entries for word in ("--score", *row)]
-    for flag, path in zip(("--markdown", "--figure", "--output"), outputs, strict=True):
-        words += [flag, str(path)]
-    step.main(step.parser().parse_args(words))
-    rows = [line for line in outputs[0].read_text().splitlines() if line.startswith("| M")]
+    out = tmp_path / "out"
+    text, _ = tabulate(entries, out, "gta5-to-cityscapes")
+    rows = [line for line in text.splitlines() if line.startswith("| M")]
     assert len(rows) == 4
     assert "37.0 ± 9.9" in rows[1] and "+12.0 ± 2.8" in rows[1] and "60 %" in rows[1]
     assert "-6.0 ± 5.7" in rows[2]
-    assert outputs[1].read_bytes().startswith(b"\x89PNG")
-    assert pd.read_csv(outputs[2])["miou"].tolist() == pytest.approx(
+    assert (out / "t.png").read_bytes().startswith(b"\x89PNG")
+    assert pd.read_csv(out / "t.csv")["miou"].tolist() == pytest.approx(
         [100 * miou for *_, miou in MIOU]
     )
 
 
+def cells(text: str, start: str) -> list[list[str]]:
+    """Cells of the rows that begin so, in a Markdown text."""
+    rows = [line for line in text.splitlines() if line.startswith(f"| {start} |")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_what_the_paper_reports_stands_beside_each_row_that_it_has(tmp_path):
+    rows = [
+        entry(tmp_path, 0, *row, miou_19=row[2], miou_16=0.3)
+        for row in (
+            *(("-", "M0", 0.2), ("mada", "M1", 0.3), ("mada", "M1+", 0.31), ("mada", "M4", 0.4)),
+            *(("random", "M1", 0.35), ("nearest", "M1", 0.28), ("all", "Mu", 0.5)),
+        )
+    ]
+    text, rest = tabulate(rows, tmp_path, "gta5-to-cityscapes")
+    (head,) = cells(text, "variant")
+    here, paper = head.index("mIoU %"), head.index("paper")
+    assert paper == here + 1
+    found = {}
+    for variant in ("M0", "M1", "M1+", "M4", "Mu"):
+        for row in cells(text, variant):
+            found[variant, row[head.index("selection")]] = (row[here], row[paper])
+    assert found == {
+        ("M0", "-"): ("20.0", "42.5"),
+        ("M1", "mada"): ("30.0", "61.6"),
+        ("M1+", "mada"): ("31.0", "-"),
+        ("M4", "mada"): ("40.0", "64.9"),
+        ("M1", "random"): ("35.0", "56.7"),
+        ("M1", "nearest"): ("28.0", "-"),
+        ("Mu", "all"): ("50.0", "69.3"),
+    }
+    subsets, _, classes = rest.partition("IoU % by class:")
+    assert cells(subsets, "variant")[0][2:] == ["19 classes", "16 classes", "13 classes"]
+    assert cells(subsets, "M4") == [["M4", "mada", "40.0", "30.0", "20.0"]]
+    assert cells(classes, "class") == [
+        ["class", "M1, mada", "paper", "M4, mada", "paper", "M1, random", "paper"]
+    ]
+    assert cells(classes, "road") == [["road", "75.0", "92.4", "75.0", "95.1", "75.0", "92.8"]]
+    assert cells(classes, "traffic sign")[0][1:5] == ["-", "57.5", "-", "59.2"]
+    assert pd.read_csv(tmp_path / "t.csv")["paper_miou"].tolist()[:2] == [42.5, 61.6]
+    assert "GTA5 to Cityscapes, 19 classes" in text and "for orientation" not in text
+
+
+def test_results_on_other_data_than_the_papers_are_for_orientation(tmp_path):
+    rows = [entry(tmp_path, 0, "-", "M0", 0.2), entry(tmp_path, 0, "mada", "M4", 0.4)]
+    text, rest = tabulate(rows, tmp_path, "synthia-to-cityscapes", "--for-orientation")
+    assert "SYNTHIA to Cityscapes, 16 classes" in text and "for orientation" in text
+    assert cells(text, "M4")[0][4:6] == ["40.0", "68.1"]
+    assert cells(rest, "variant")[0][2:] == ["13 classes", "paper, 13 classes"]
+    assert cells(rest, "M4") == [["M4", "mada", "20.0", "73.3"]]
+    assert "by class:" not in rest
+
+
+def test_own_classes_have_one_mean_and_no_table_of_subsets(tmp_path):
+    rows = [entry(tmp_path, 0, "-", "M0", 0.2, miou_13=None)]
+    summary = step.summarise(step.read_scores(rows, PAPER, "5%"))
+    assert step.subset_markdown(summary) == ""
+
+
 def test_evaluation_without_a_mean_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"mada-M1-0\.json: expected an evaluation with a miou"):
-        step.read_scores([entry(tmp_path, 0, "mada", "M1", None)])
+        step.read_scores([entry(tmp_path, 0, "mada", "M1", None)], PAPER, "5%")
 
 
 def test_step_names_the_bad_evaluation_and_writes_nothing(tmp_path):
@@ -131,6 +212,7 @@ def test_step_names_the_bad_evaluation_and_writes_nothing(tmp_path):
         run_step(
             *("tabulate_scores", "--score", *good, "--score", *bad, "--markdown", out / "t.md"),
             *("--figure", out / "t.png", "--output", out / "t.csv"),
+            *("--budget", "5%", "--paper", "gta5-to-cityscapes"),
         )
     )
     assert bad[-1] in line

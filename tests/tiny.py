@@ -1,7 +1,9 @@
 """A tiny two-domain data set of random blobs, and the ways in which tests run steps on it."""
 
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,27 @@ def _write(rng: np.random.Generator, size: tuple[int, int], light: float, image:
     for path, values in ((image, pixels.clip(0, 255)), (label, ids[closest])):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(values.astype(np.uint8)).save(path)
+
+
+def png_by_hand(width: int, height: int, depth: int, colour_type: int, rows: list[bytes]) -> bytes:
+    """A PNG of rows as its standard packs them, made without any image library."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))  # 0: no filter
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*parts) for parts in chunks)
+
+
+def deep_png(values: np.ndarray) -> bytes:
+    """A PNG of 16-bit values (H, W, C), as SYNTHIA's labels are, made by hand."""
+    height, width, channels = values.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = [row.astype(">u2").tobytes() for row in values]
+    return png_by_hand(width, height, 16, colour_type, rows)
 
 
 def index_of(layout: str, root: Path, split: str = "train", labels: bool = False) -> pd.DataFrame:

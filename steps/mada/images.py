@@ -1,11 +1,13 @@
 """Opening images: decoded whole, upright and as RGB, or refused with the file and the reason."""
 
 import contextlib
+import io
 import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from mada.cli import InputError
@@ -18,8 +20,10 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.Decompressi
 
 
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[Image.Image]:
+def opened(path: str | Path, data: bytes | None = None) -> Iterator[Image.Image]:
     """Open an image file; whatever goes wrong with it inside the block is laid to the file.
+
+    ``data`` are the file's bytes where they do not lie at ``path`` but, say, in an archive.
 
     Raises
     ------
@@ -27,7 +31,7 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         If the file is missing, truncated, or not an image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path if data is None else io.BytesIO(data)) as image:
             yield image
     except _UNREADABLE as error:
         raise InputError(f"{path}: expected a readable image, found {error}") from error
@@ -59,3 +63,31 @@ def read_image(path: str | Path) -> Image.Image:
         ImageOps.exif_transpose(image, in_place=True)
         image.info.pop("transparency", None)  # what alpha says is dropped with it
         return image.convert("RGB")
+
+
+def first_channel(path: str | Path) -> np.ndarray:
+    """Read the first channel of a PNG of several channels of 16 bits each.
+
+    Pillow keeps the high byte alone of such values; libpng, by way of imagecodecs, keeps both.
+
+    Returns
+    -------
+    np.ndarray, shape (H, W), uint16
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, or of another kind.
+    """
+    import imagecodecs  # 0.2 s, which only readers of such files should wait for
+
+    try:
+        values = imagecodecs.png_decode(Path(path).read_bytes())
+    except (OSError, ValueError, imagecodecs.PngError) as error:
+        raise InputError(f"{path}: expected a readable PNG, found {error}") from error
+    if values.ndim != 3 or values.dtype != np.uint16:
+        raise InputError(
+            f"{path}: expected a PNG of several channels of 16 bits, "
+            f"found {values.dtype} of shape {values.shape}"
+        )
+    return values[..., 0]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mada.class_tables import ClassSet, read_class_set
 from mada.cli import InputError
-from mada.images import opened
+from mada.images import first_channel, opened
 
 VOID = 255  # training id of pixels that neither train nor count
 UNKNOWN = -1  # an id that the encoding does not define
@@ -38,14 +38,14 @@ def _cityscapes_set(left_out: tuple[str, ...] = ()) -> ClassSet:
     )
 
 
-# SYNTHIA has no terrain, truck and train; its 13-class mean leaves out three thin or rare
-# classes more (MADA, table 2: mIoU and mIoU*).
-_NOT_IN_SYNTHIA = ("terrain", "truck", "train")
+# SYNTHIA-RAND-CITYSCAPES defines terrain, truck and train, but no pixel of it is one; its
+# 13-class mean leaves out three thin or rare classes more (MADA, table 2: mIoU and mIoU*).
+NOT_IN_SYNTHIA = ("terrain", "truck", "train")
 _NOT_IN_13 = ("wall", "fence", "pole")
 
 CLASS_SETS = {
     "cityscapes19": _cityscapes_set(),
-    "cityscapes16": _cityscapes_set(_NOT_IN_SYNTHIA),
+    "cityscapes16": _cityscapes_set(NOT_IN_SYNTHIA),
 }
 
 # Subsets whose mean is reported beside the mean over all classes.
@@ -82,8 +82,23 @@ def class_set_name(text: str) -> str:
     return text
 
 
+# Cityscapes name of each id of SYNTHIA-RAND-CITYSCAPES, from the README of that data set.  Void,
+# road-work and lane marking are void as in the public mappings to Cityscapes: it has no class of
+# road-works, and though it counts lane markings as road, comparisons with published figures need
+# the same training pixels.  Parking slots are Cityscapes' parking, which is not evaluated either.
+SYNTHIA_NAMES = (
+    *("unlabeled", "sky", "building", "road", "sidewalk", "fence", "vegetation", "pole", "car"),
+    *("traffic sign", "person", "bicycle", "motorcycle", "parking", "unlabeled"),
+    *("traffic light", "terrain", "rider", "truck", "bus", "train", "wall", "unlabeled"),
+)
+
+
 def _names_by_id(encoding: str) -> dict[int, str]:
     """Cityscapes name of every id that an encoding defines."""
+    if encoding == "synthia-ids":
+        return dict(enumerate(SYNTHIA_NAMES))
+    if encoding == "cityscapes-train-ids":
+        return {label.trainId: label.name for label in _EVALUATED} | {VOID: "unlabeled"}
     by_id = {label.id: label.name for label in _CITYSCAPES.values()}
     if encoding == "gta5-ids":
         # GTA5 writes licence plates as 34 where Cityscapes leaves them at -1.
@@ -91,7 +106,12 @@ def _names_by_id(encoding: str) -> dict[int, str]:
     return by_id
 
 
-ENCODINGS = ("cityscapes-ids", "gta5-ids", "own-ids", "train-ids")
+ENCODINGS = (
+    *("cityscapes-ids", "cityscapes-train-ids", "gta5-ids", "own-ids", "synthia-ids"),
+    "train-ids",
+)
+# Files of these hold 16-bit values in several channels, of which the first is the class.
+_DEEP_ENCODINGS = ("synthia-ids",)
 
 
 def train_id_table(encoding: str, classes: str) -> np.ndarray:
@@ -101,7 +121,8 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
     ----------
     encoding : str
         One of ``ENCODINGS``; own-ids are those of the class table, and of a built-in class set
-        the training ids.
+        the training ids; cityscapes-train-ids are those of Cityscapes' 19 classes, whatever the
+        class set.
     classes : str
         Class set, see ``class_set``.
 
@@ -109,7 +130,7 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
     -------
     np.ndarray, shape (256,), int16
         0 … C-1, ``VOID`` for values that are defined but not trained, ``UNKNOWN`` for values
-        that the encoding does not define.
+        that the encoding does not define; of shape (65536,) where files hold 16-bit values.
 
     Raises
     ------
@@ -117,7 +138,7 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
         If there is no such encoding or class set.
     """
     chosen = class_set(classes)
-    table = np.full(256, UNKNOWN, dtype=np.int16)
+    table = np.full(1 << (16 if encoding in _DEEP_ENCODINGS else 8), UNKNOWN, dtype=np.int16)
     if encoding == "train-ids":
         table[: len(chosen)] = np.arange(len(chosen))
         table[VOID] = VOID
@@ -134,14 +155,19 @@ def train_id_table(encoding: str, classes: str) -> np.ndarray:
     return table
 
 
+class LabelSizeError(InputError):
+    """A label that measures other than its image."""
+
+
 def read_label(path: Path, table: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read a label file as training ids.
 
     Parameters
     ----------
     path : Path
-        8-bit PNG of one channel; a palette, if any, is only for show.
-    table : np.ndarray, shape (256,), int16
+        8-bit PNG of one channel; a palette, if any, is only for show.  With a table of 16-bit
+        values, PNG of several channels of 16 bits, of which the first holds the class.
+    table : np.ndarray, shape (256,) or (65536,), int16
         From ``train_id_table``.
     size : (width, height) or None
         What the label must measure to fit its image, if that is to be checked.
@@ -154,9 +180,26 @@ def read_label(path: Path, table: np.ndarray, size: tuple[int, int] | None = Non
     Raises
     ------
     InputError
-        If the file cannot be read, has several channels, holds an undefined value, or
-        does not fit its image.
+        If the file cannot be read, has not the channels and bits that its encoding has, or
+        holds an undefined value.
+    LabelSizeError
+        If it does not fit its image.
     """
+    values = _single_channel(path) if len(table) == 256 else first_channel(path)
+    mapped = table[values]
+    if (mapped == UNKNOWN).any():
+        wrong = sorted(int(value) for value in np.unique(values[mapped == UNKNOWN]))
+        raise InputError(f"{path}: expected values of the class table, found {wrong}")
+    height, width = mapped.shape
+    if size is not None and size != (width, height):
+        raise LabelSizeError(
+            f"{path}: expected {size[0]}x{size[1]} pixels like its image, found {width}x{height}"
+        )
+    return mapped.astype(np.uint8)
+
+
+def _single_channel(path: Path) -> np.ndarray:
+    """Stored values (H, W) uint8 of a label file of one channel; errors as ``read_label``."""
     with opened(path) as image:
         image.load()
         values = np.asarray(image)  # of a palette the indices
@@ -169,16 +212,7 @@ def read_label(path: Path, table: np.ndarray, size: tuple[int, int] | None = Non
             f"{path}: expected 8-bit label ids in one channel, "
             f"found {values.dtype} of shape {values.shape}"
         )
-    mapped = table[values]
-    if (mapped == UNKNOWN).any():
-        wrong = sorted(int(value) for value in np.unique(values[mapped == UNKNOWN]))
-        raise InputError(f"{path}: expected values of the class table, found {wrong}")
-    height, width = mapped.shape
-    if size is not None and size != (width, height):
-        raise InputError(
-            f"{path}: expected {size[0]}x{size[1]} pixels like its image, found {width}x{height}"
-        )
-    return mapped.astype(np.uint8)
+    return values
 
 
 def _grey_bits(path: Path) -> int | None:

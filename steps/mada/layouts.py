@@ -12,6 +12,7 @@ import glob
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -77,23 +78,36 @@ def _images(root: Path, pattern: str) -> list[Path]:
 
 def list_gta5(root: Path, split: str) -> list[Item]:
     """GTA5: ``images/00001.png`` and ``labels/00001.png``; every image trains."""
+    return _list_rendered(root, split, "GTA5", "images", "labels")
+
+
+def list_synthia(root: Path, split: str) -> list[Item]:
+    """SYNTHIA-RAND-CITYSCAPES: ``RGB/0000000.png`` and ``GT/LABELS/0000000.png``."""
+    return _list_rendered(root, split, "SYNTHIA", "RGB", "GT/LABELS")
+
+
+def _list_rendered(root: Path, split: str, name: str, images: str, labels: str) -> list[Item]:
+    """A set of single rendered images, all of which train, in one folder with labels in another."""
     if split != "train":
-        raise InputError(f"{root}: GTA5's layout has a train split only, found {split!r}")
+        raise InputError(f"{root}: {name}'s layout has a train split only, found {split!r}")
     return [
-        Item(image.stem, image, root / "labels" / f"{image.stem}.png", "gta5", position)
-        for position, image in enumerate(_images(root, "images/**/*"))
+        Item(image.stem, image, root / labels / f"{image.stem}.png", name.lower(), position)
+        for position, image in enumerate(_images(root, f"{images}/**/*"))
     ]
 
 
-def list_cityscapes(root: Path, split: str) -> list[Item]:
-    """Cityscapes: ``leftImg8bit/<split>/<city>/<city>_<sequence>_<frame>_leftImg8bit.png``."""
+def list_cityscapes(root: Path, split: str, kind: str = "labelIds") -> list[Item]:
+    """Cityscapes: ``leftImg8bit/<split>/<city>/<city>_<sequence>_<frame>_leftImg8bit.png``.
+
+    Labels of one ``kind`` alone are taken, whatever else is there; a training split needs none.
+    """
     items = []
     for image in _images(root, f"leftImg8bit/{split}/**/*_leftImg8bit.png"):
         name = image.name.removesuffix("_leftImg8bit.png")
         parts = re.fullmatch(r"(.+)_(\d+)_(\d+)", name)
         if parts is None:
             raise InputError(f"{image}: expected <city>_<sequence>_<frame>_leftImg8bit.png")
-        label = root / "gtFine" / split / image.parent.name / f"{name}_gtFine_labelIds.png"
+        label = root / "gtFine" / split / image.parent.name / f"{name}_gtFine_{kind}.png"
         # The still images of one city were cut from one drive: its second number counts them.
         items.append(Item(name, image, label, parts[1], int(parts[2])))
     return items
@@ -221,7 +235,11 @@ def list_folder(
 
 LAYOUTS = {
     "gta5": Layout(list_gta5, "gta5-ids"),
+    "synthia": Layout(list_synthia, "synthia-ids"),
     "cityscapes": Layout(list_cityscapes, "cityscapes-ids"),
+    "cityscapes-train-ids": Layout(
+        partial(list_cityscapes, kind="labelTrainIds"), "cityscapes-train-ids"
+    ),
     "camvid": Layout(list_camvid, "own-ids", own_classes=True),
     "folder": Layout(list_folder, "own-ids"),
 }

@@ -47,20 +47,34 @@ def score_table(confusion: np.ndarray, names: tuple[str, ...]) -> dict:
     """Summarise a confusion matrix (C, C) as plain values for JSON.
 
     ``miou`` is the mean over all classes of the set; ``miou_19``, ``miou_16`` and ``miou_13``
-    are given where the class set holds those classes.
+    are given where the class set holds those classes.  They are means of the same IoUs: where a
+    set of 19 is taken by its 16, pixels of the other three still count against a prediction.
+
+    ``neither_present_nor_predicted`` lists the classes that means leave out (their IoU is None),
+    ``predicted_but_absent`` those that count as 0 without a pixel of their own.
     """
     iou = class_iou(confusion)
-    plain = {n: None if np.isnan(v) else float(v) for n, v in zip(names, iou, strict=True)}
-    present = confusion.sum(axis=1) > 0
+    absent = confusion.sum(axis=1) == 0
+    left_out = np.isnan(iou)
     scores = {
-        "miou": float(np.nanmean(iou)),
-        "iou": plain,
-        "absent_classes": [name for name, here in zip(names, present, strict=True) if not here],
+        "miou": _mean(iou),
+        "iou": {n: None if np.isnan(v) else float(v) for n, v in zip(names, iou, strict=True)},
+        "neither_present_nor_predicted": _chosen(names, left_out),
+        "predicted_but_absent": _chosen(names, absent & ~left_out),
         "pixel_accuracy": float(np.diag(confusion).sum() / confusion.sum()),
         "confusion": confusion.tolist(),
     }
     for label, subset in REPORTED_SUBSETS.items():
         if set(subset) <= set(names):
-            chosen = [names.index(name) for name in subset]
-            scores[f"miou_{label}"] = float(np.nanmean(iou[chosen]))
+            scores[f"miou_{label}"] = _mean(iou[[names.index(name) for name in subset]])
     return scores
+
+
+def _mean(iou: np.ndarray) -> float | None:
+    """Mean of the classes that count, None if none does."""
+    counted = iou[~np.isnan(iou)]
+    return float(counted.mean()) if len(counted) else None
+
+
+def _chosen(names: tuple[str, ...], chosen: np.ndarray) -> list[str]:
+    return [name for name, taken in zip(names, chosen, strict=True) if taken]
