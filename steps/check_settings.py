@@ -7,7 +7,7 @@ Output   JSON: the numbers of images
 import argparse
 from pathlib import Path
 
-from mada.acquisition import STRATEGIES
+from mada.acquisition import load_strategies
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import read_index, write_json
 from mada.manifest import budget_count, check_lists, read_ids
@@ -15,10 +15,11 @@ from mada.manifest import budget_count, check_lists, read_ids
 
 def main(args: argparse.Namespace) -> None:
     source, target = read_index(args.source), read_index(args.target)
+    known = sorted(load_strategies())
     problems = [
-        f"strategy: expected one of {sorted(STRATEGIES)}, found {name!r}"
+        f"strategy: expected one of {known}, found {name!r}"
         for name in args.strategies
-        if name not in STRATEGIES
+        if name not in known
     ]
     for name, count, index, path in (
         ("source_anchors", args.source_anchors, source, args.source),

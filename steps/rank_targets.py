@@ -1,37 +1,58 @@
 """Order the target images by a selection strategy's acquisition score.
 
-Inputs   target features (.npy, and the .csv of ids and scores beside it), source anchors
+Inputs   target features (.npy, and the .csv of ids and scores beside it), source anchors; the
+         budget and lists of ids for strategies that choose a set, whose order holds for that
+         budget alone
 Output   CSV: image_id, rank (from 1), score (higher is picked earlier), anchor
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from mada.acquisition import STRATEGIES, Pool, ranking
+from mada.acquisition import PER_BUDGET, Pool, load_strategies, ranking
 from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
+from mada.distances import blocks
 from mada.files import read_csv, read_npy, write_csv
 from mada.labels import class_set, class_set_name
+from mada.manifest import budget_count, check_lists, read_ids
 
 
 def main(args: argparse.Namespace) -> None:
     faiss.omp_set_num_threads(args.threads)
+    categories = len(class_set(args.classes))
     anchors = read_npy(args.anchors)
-    features = read_npy(args.features, columns=anchors.shape[1])
+    features = read_npy(args.features, anchors.shape[1], categories)
     table = args.features.with_suffix(".csv")
     scores = read_csv(table, ("id", "entropy", "margin", "source_probability"))
     if len(scores) != len(features):
         raise InputError(f"{table}: expected {len(features)} rows, found {len(scores)}")
+    if not scores["id"].is_monotonic_increasing:  # what is equally good goes by id
+        order = scores["id"].argsort(kind="stable").to_numpy()
+        features = in_order(features, order, args.output.parent)
+        scores = scores.iloc[order].reset_index(drop=True)
+    if args.strategy in PER_BUDGET and args.budget is None:
+        raise InputError(f"budget: expected one, since {args.strategy} chooses a set; found none")
+    exclude, include = set(read_ids(args.exclude)), set(read_ids(args.include))
+    count = 0
+    if args.budget is not None:
+        count = budget_count(args.budget, len(scores), len(exclude))
+        check_lists(set(scores["id"]), count, exclude, include)
     pool = Pool(
         features,
         anchors,
         scores,
-        categories=len(class_set(args.classes)) if args.distance == "masked" else None,
-        rng=np.random.default_rng(args.seed),
+        categories=categories,
+        masked=args.distance == "masked",
+        seed=args.seed,
+        wanted=max(0, count - len(include)),
+        taken=scores["id"].isin(include).to_numpy(),
+        barred=scores["id"].isin(exclude).to_numpy(),
     )
-    score, anchor = STRATEGIES[args.strategy](pool)
+    score, anchor = load_strategies()[args.strategy](pool)
     if not np.isfinite(score).all():
         raise InputError(
             f"{table}: strategy {args.strategy} expected the scores it ranks by, found none "
@@ -41,13 +62,26 @@ def main(args: argparse.Namespace) -> None:
     print(f"{args.output}: {len(scores)} images ranked by {args.strategy}")
 
 
+def in_order(features: np.ndarray, order: np.ndarray, folder: Path) -> np.ndarray:
+    """Return features with their rows in another order, in a nameless file: memory may not do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        ordered = np.memmap(file, np.float32, "w+", shape=features.shape)
+    for place, _ in blocks(ordered):
+        ordered[place] = features[order[place]]
+    return ordered
+
+
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     parser.add_argument("--features", required=True, type=existing_file)
     parser.add_argument("--anchors", required=True, type=existing_file)
-    parser.add_argument("--strategy", required=True, choices=sorted(STRATEGIES))
+    parser.add_argument("--strategy", required=True, choices=sorted(load_strategies()))
     parser.add_argument("--distance", choices=("full", "masked"), default="full")
     parser.add_argument("--classes", required=True, type=class_set_name)
+    parser.add_argument("--budget", help="a share like 5%% or a count like 16")
+    parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
+    parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)

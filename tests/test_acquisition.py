@@ -8,18 +8,40 @@ import pandas as pd
 import pytest
 
 from mada import acquisition
-from mada.acquisition import STRATEGIES, Pool, ranking, strategy
+from mada.acquisition import PER_BUDGET, Pool, load_strategies, ranking, strategy
+from mada.anchors import cluster
+from mada.cli import InputError
+from mada.manifest import active_samples
+from sources import registered_strategies
+from tiny import STEPS
 
+STRATEGIES = load_strategies()
 IMAGES, CATEGORIES, BLOCK = 30, 4, 3
+IDS = pd.Series([f"{n:02d}" for n in range(IMAGES)])
+# What the seed may change; all else is the same for every seed.
+SEEDED = {"random", "evenly", "mada-dual", "target-medoids", "uncertain-medoids"}
 
 
-def make_pool(seed: int = 0, categories: int | None = None, **scores) -> Pool:
+def mask(places) -> np.ndarray:
+    return np.isin(np.arange(IMAGES), list(places))
+
+
+def make_pool(
+    seed: int = 0,
+    masked: bool = False,
+    wanted: int = 6,
+    taken: tuple[int, ...] = (),
+    barred: tuple[int, ...] = (),
+    features: np.ndarray | None = None,
+    anchors: int = 5,
+    **scores,
+) -> Pool:
     """A pool of random images, some without some category, some equal to others."""
     rng = np.random.default_rng(7)
-    features = rng.normal(size=(IMAGES, CATEGORIES, BLOCK)).astype(np.float32)
-    features[rng.random((IMAGES, CATEGORIES)) < 0.3] = 0
-    features[:, 0] = rng.normal(size=(IMAGES, BLOCK))
-    features[5] = features[20]
+    drawn = rng.normal(size=(IMAGES, CATEGORIES, BLOCK)).astype(np.float32)
+    drawn[rng.random((IMAGES, CATEGORIES)) < 0.3] = 0
+    drawn[:, 0] = rng.normal(size=(IMAGES, BLOCK))
+    drawn[5] = drawn[20]
     table = pd.DataFrame(
         {
             "entropy": rng.random(IMAGES).round(1),
@@ -27,33 +49,61 @@ def make_pool(seed: int = 0, categories: int | None = None, **scores) -> Pool:
             "source_probability": rng.random(IMAGES).clip(0.01, 0.99),
         }
     ).assign(**scores)
-    anchors = rng.normal(size=(5, CATEGORIES * BLOCK)).astype(np.float32)
-    features = features.reshape(IMAGES, CATEGORIES * BLOCK)
-    return Pool(features, anchors, table, categories, np.random.default_rng(seed))
+    sources = rng.normal(size=(anchors, CATEGORIES * BLOCK)).astype(np.float32)
+    rows = drawn.reshape(IMAGES, CATEGORIES * BLOCK) if features is None else features
+    chosen = {"wanted": wanted, "taken": mask(taken), "barred": mask(barred)}
+    return Pool(rows, sources, table, CATEGORIES, masked, seed, **chosen)
 
 
-def naive_distance(pool: Pool) -> tuple[list[float], list[int]]:
-    """Eq. 5, or with categories its masked relative, element by element."""
-    categories = pool.categories or 1
-    block = pool.features.shape[1] // categories
+def pool_for(name: str, **settings) -> Pool:
+    """A pool that a strategy takes: the single centroid is one anchor."""
+    return make_pool(**({"anchors": 1} if name == "single-centroid" else {}) | settings)
+
+
+def picks(pool: Pool, score: np.ndarray) -> list[int]:
+    """Rows that a score puts first, as many as are wanted."""
+    first = ranking(IDS, score, None)["image_id"].head(pool.wanted)
+    return [int(name) for name in first]
+
+
+def squared(a, b, places=None) -> float:
+    """Squared distance of two rows, element by element."""
+    places = range(len(a)) if places is None else places
+    return sum((float(a[j]) - float(b[j])) ** 2 for j in places)
+
+
+def naive_distance(pool: Pool, anchors: np.ndarray | None = None) -> tuple[list[float], list[int]]:
+    """Eq. 5, or its masked relative, element by element."""
+    anchors = pool.anchors if anchors is None else anchors
     result, nearest = [], []
-    for feature in pool.features.astype(np.float64):
-        present = range(categories)
-        if pool.categories:
-            present = [c for c in present if any(feature[c * block : (c + 1) * block])]
-        distances = []
-        for anchor in pool.anchors.astype(np.float64):
-            places = [j for c in present for j in range(c * block, (c + 1) * block)]
-            total = sum((feature[j] - anchor[j]) ** 2 for j in places)
-            distances.append(total * categories / len(present))
+    for feature in pool.features:
+        present = range(CATEGORIES)
+        if pool.masked:
+            present = [c for c in present if any(feature[c * BLOCK : (c + 1) * BLOCK])]
+        places = [j for c in present for j in range(c * BLOCK, (c + 1) * BLOCK)]
+        distances = [
+            squared(feature, anchor, places) * CATEGORIES / len(present) for anchor in anchors
+        ]
         result.append(min(distances))
         nearest.append(distances.index(min(distances)))
     return result, nearest
 
 
-@pytest.mark.parametrize("categories", [None, CATEGORIES])
-def test_mada_prefers_images_far_from_every_source_anchor(categories):
-    pool = make_pool(categories=categories)
+def unit_blocks(pool: Pool) -> np.ndarray:
+    """Features with each block at unit length, block by block."""
+    rows = pool.features.astype(np.float64).copy()
+    for row in rows:
+        for c in range(CATEGORIES):
+            block = row[c * BLOCK : (c + 1) * BLOCK]
+            length = math.sqrt(sum(value**2 for value in block))
+            if length:
+                block /= length
+    return rows
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_mada_prefers_images_far_from_every_source_anchor(masked):
+    pool = make_pool(masked=masked)
     score, anchor = STRATEGIES["mada"](pool)
     expected, nearest = naive_distance(pool)
     np.testing.assert_allclose(score, expected, rtol=1e-4)
@@ -62,16 +112,44 @@ def test_mada_prefers_images_far_from_every_source_anchor(categories):
 
 def test_the_masked_distance_ranks_otherwise_than_the_paper_s():
     full, _ = STRATEGIES["mada"](make_pool())
-    masked, _ = STRATEGIES["mada"](make_pool(categories=CATEGORIES))
+    masked, _ = STRATEGIES["mada"](make_pool(masked=True))
     assert np.argsort(full).tolist() != np.argsort(masked).tolist()
 
 
-@pytest.mark.parametrize("categories", [None, CATEGORIES])
-def test_nearest_is_the_opposite_order_as_algorithm_1_has_it(categories):
-    pool = make_pool(categories=categories)
+@pytest.mark.parametrize("masked", [False, True])
+def test_nearest_is_the_opposite_order_as_algorithm_1_has_it(masked):
+    pool = make_pool(masked=masked)
     score, anchor = STRATEGIES["nearest"](pool)
     expected, nearest = naive_distance(pool)
     np.testing.assert_allclose(score, [-value for value in expected], rtol=1e-4)
+    assert list(anchor) == nearest
+
+
+def test_the_single_centroid_is_mada_with_the_mean_of_the_source(rng):
+    source = rng.normal(size=(50, CATEGORIES * BLOCK)).astype(np.float32)
+    centroid, _, _ = cluster(source, 1, seed=0)
+    pool = make_pool()
+    pool = Pool(pool.features, centroid, *list(vars(pool).values())[2:])
+    score, anchor = STRATEGIES["single-centroid"](pool)
+    mean = [sum(float(row[j]) for row in source) / 50 for j in range(CATEGORIES * BLOCK)]
+    np.testing.assert_allclose(score, [squared(row, mean) for row in pool.features], rtol=1e-4)
+    assert set(anchor) == {0}
+
+
+def test_the_single_centroid_refuses_several():
+    with pytest.raises(InputError, match="expected one source anchor, found 5"):
+        STRATEGIES["single-centroid"](make_pool())
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_mada_dual_adds_the_distance_to_as_many_anchors_of_the_target(masked):
+    pool = make_pool(masked=masked, seed=2)
+    score, anchor = STRATEGIES["mada-dual"](pool)
+    target, _, _ = cluster(pool.features, 5, seed=2)
+    expected, nearest = naive_distance(pool)
+    of_target, _ = naive_distance(pool, target)
+    both = [a + b for a, b in zip(expected, of_target, strict=True)]
+    np.testing.assert_allclose(score, both, rtol=1e-4)
     assert list(anchor) == nearest
 
 
@@ -138,56 +216,327 @@ def test_random_gives_every_image_a_rank_of_its_own():
 
 
 def test_random_makes_every_order_equally_likely():
-    three = make_pool(seed=1)
-    pool = Pool(three.features[:3], three.anchors, three.scores[:3], None, three.rng)
     draws = 3000
-    seen = Counter(tuple(np.argsort(STRATEGIES["random"](pool)[0])) for _ in range(draws))
+    orders = [np.argsort(STRATEGIES["random"](make_pool(seed=n))[0]) for n in range(draws)]
+    seen = Counter(tuple(order[order < 3]) for order in orders)
     assert len(seen) == 6
     # Each of 6 orders is binomial with p = 1/6; five standard deviations either side.
     spread = 5 * math.sqrt(draws / 6 * 5 / 6)
     assert all(abs(times - draws / 6) < spread for times in seen.values())
 
 
+SETS = [{}, {"taken": (3, 20), "barred": (0, 5, 11)}, {"wanted": 1}, {"wanted": IMAGES}]
+INTEGERS = np.random.default_rng(3).integers(0, 3, (IMAGES, CATEGORIES * BLOCK)).astype(np.float32)
+
+
+def naive_furthest_first(pool: Pool, distances, start=None) -> dict[int, float]:
+    """Picks and the distance at which each was picked, from that to a set."""
+    chosen = list(np.flatnonzero(pool.taken))
+    found = {}
+    for turn in range(pool.wanted):
+        left = distances(chosen)
+        free = [n for n in range(IMAGES) if n not in chosen and not pool.barred[n]]
+        pick = max(free, key=lambda n: (left[n], -n))
+        if turn == 0 and start is not None and not pool.taken.any():
+            pick = start
+        chosen.append(pick)
+        found[pick] = left[pick]
+    return found
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("settings", SETS)
+@pytest.mark.parametrize("features", [None, INTEGERS])
+def test_mada_greedy_makes_an_anchor_of_each_pick(masked, settings, features):
+    pool = make_pool(masked=masked, features=features, **settings)
+    score, _ = STRATEGIES["mada-greedy"](pool)
+
+    def distances(chosen):
+        return naive_distance(pool, np.concatenate([pool.anchors, pool.features[chosen]]))[0]
+
+    expected = naive_furthest_first(pool, distances)
+    assert picks(pool, score) == list(expected)
+    np.testing.assert_allclose(score[list(expected)], list(expected.values()), rtol=1e-4, atol=1e-5)
+
+
+def test_mada_greedy_begins_as_mada():
+    greedy = make_pool(wanted=1)
+    for pool in (greedy, make_pool(wanted=1, masked=True)):
+        first = ranking(IDS, *STRATEGIES["mada-greedy"](pool)).iloc[0]
+        pd.testing.assert_series_equal(first, ranking(IDS, *STRATEGIES["mada"](pool)).iloc[0])
+
+
+@pytest.mark.parametrize("settings", SETS)
+@pytest.mark.parametrize("features", [None, INTEGERS])
+def test_coreset_takes_the_image_furthest_from_its_picks(settings, features):
+    pool = make_pool(features=features, **settings)
+    score, anchor = STRATEGIES["coreset"](pool)
+    rows = pool.features.astype(np.float64)
+    mean = [sum(row[j] for row in rows) / IMAGES for j in range(CATEGORIES * BLOCK)]
+    free = [n for n in range(IMAGES) if not pool.barred[n]]
+    start = min(free, key=lambda n: squared(rows[n], mean))
+
+    def distances(chosen):
+        return [min([squared(row, rows[n]) for n in chosen], default=0) for row in rows]
+
+    expected = naive_furthest_first(pool, distances, start)
+    assert picks(pool, score) == list(expected)
+    assert anchor is None
+
+
+def naive_cover(pool: Pool, apart, weights, distance=None) -> dict[int, float]:
+    """Picks and how far each brought the weighted sum of distances down."""
+    far = max(max(row) for row in apart)
+
+    def cost(chosen):
+        total = 0.0
+        for i in range(IMAGES):
+            others = [far if distance is None else distance[i]]
+            total += weights[i] * min(others + [apart[i][j] for j in chosen])
+        return total
+
+    chosen, found = list(np.flatnonzero(pool.taken)), {}
+    for _ in range(pool.wanted):
+        free = [n for n in range(IMAGES) if n not in chosen and not pool.barred[n]]
+        falls = {n: cost(chosen) - cost([*chosen, n]) for n in free}
+        pick = max(free, key=lambda n: (round(falls[n], 4), -n))
+        chosen.append(pick)
+        found[pick] = falls[pick]
+    return found
+
+
+def naive_apart(rows: np.ndarray) -> list[list[float]]:
+    return [[math.sqrt(squared(a, b)) for b in rows] for a in rows]
+
+
+def naive_masked_apart(rows: np.ndarray) -> list[list[float]]:
+    """Distances over the categories that both of two images have."""
+    result = np.zeros((IMAGES, IMAGES))
+    for i, a in enumerate(rows):
+        for j, b in enumerate(rows):
+            blocks = [range(c * BLOCK, (c + 1) * BLOCK) for c in range(CATEGORIES)]
+            shared = [s for s in blocks if any(a[k] for k in s) and any(b[k] for k in s)]
+            total = sum(squared(a, b, s) for s in shared)
+            result[i, j] = 2 * CATEGORIES if not shared else total * CATEGORIES / len(shared)
+    return np.sqrt(result).tolist()
+
+
+@pytest.mark.parametrize("name", ["target-cover", "foreign-cover", "masked-cover", "mada-cover"])
+@pytest.mark.parametrize("settings", SETS[:3])
+def test_covers_bring_the_pool_nearest_to_the_set_with_every_pick(name, settings):
+    pool = make_pool(**settings)
+    score, _ = STRATEGIES[name](pool)
+    foreign, _ = naive_distance(pool)
+    weights = foreign if name in ("foreign-cover", "masked-cover") else [1.0] * IMAGES
+    apart = naive_apart(pool.features)
+    if name == "masked-cover":
+        apart = naive_masked_apart(unit_blocks(pool))
+    from_anchors = [math.sqrt(value) for value in foreign] if name == "mada-cover" else None
+    expected = naive_cover(pool, apart, weights, from_anchors)
+    assert picks(pool, score) == list(expected)
+    np.testing.assert_allclose(score[list(expected)], list(expected.values()), rtol=1e-3)
+
+
+def test_images_without_a_common_category_are_as_far_apart_as_unlike_ones():
+    features = np.zeros((IMAGES, CATEGORIES * BLOCK), dtype=np.float32)
+    features[:15, 0] = features[15:, BLOCK] = 1  # category 0 or category 1, never both
+    pool = make_pool(features=features, wanted=2)
+    assert sorted(n // 15 for n in picks(pool, STRATEGIES["masked-cover"](pool)[0])) == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["coreset", "mada-greedy", "target-cover", "mada-cover"])
+def test_picks_for_a_small_budget_are_the_first_of_a_larger_one(name):
+    pools = [make_pool(wanted=count) for count in (4, 9)]
+    few, many = (picks(pool, STRATEGIES[name](pool)[0]) for pool in pools)
+    assert many[:4] == few
+
+
+def weighted_mean(rows: np.ndarray, weights) -> list[float]:
+    total = sum(weights)
+    columns = range(rows.shape[1])
+    return [sum(w * row[j] for w, row in zip(weights, rows, strict=True)) / total for j in columns]
+
+
+def test_one_medoid_is_the_image_nearest_to_the_mean_of_unit_blocks():
+    pool = make_pool(wanted=1)
+    rows = unit_blocks(pool)
+    alike, entropy = [1.0] * IMAGES, list(pool.scores["entropy"])
+    for name, weights in (("target-medoids", alike), ("uncertain-medoids", entropy)):
+        mean = weighted_mean(rows, weights)
+        distances = [squared(row, mean) for row in rows]
+        score, _ = STRATEGIES[name](pool)
+        assert picks(pool, score) == [distances.index(min(distances))]
+
+
+@pytest.mark.parametrize("name", ["target-medoids", "uncertain-medoids"])
+def test_medoids_are_the_images_nearest_to_the_anchors_of_the_pool(name):
+    pool = make_pool(wanted=6, seed=1)
+    rows = unit_blocks(pool)
+    weights = pool.scores["entropy"].to_numpy() if name == "uncertain-medoids" else None
+    anchors, _, _ = cluster(np.float32(rows), 6, seed=1, restarts=1, weights=weights)
+    members = {k: [] for k in range(6)}
+    for n, row in enumerate(rows):
+        distances = [squared(row, anchor) for anchor in anchors]
+        members[distances.index(min(distances))].append((min(distances), n))
+    # Two images are equally far from their mean: the one of lower id.
+    expected = {
+        min(found, key=lambda pair: (round(pair[0], 5), pair[1]))[1]: len(found)
+        for found in members.values()
+    }
+    score, _ = STRATEGIES[name](pool)
+    assert {n: score[n] for n in picks(pool, score)} == expected
+
+
+def three_groups() -> np.ndarray:
+    """Ten images of one direction, twelve of another and eight of a third; lengths vary."""
+    directions = np.eye(CATEGORIES * BLOCK, dtype=np.float32)[[0, 1, 2]].repeat([10, 12, 8], axis=0)
+    tilt = np.abs(np.arange(IMAGES) - np.repeat([4, 15, 25], [10, 12, 8]))  # 4, 15, 25 stand midway
+    rows = directions + 0.01 * tilt[:, None] * np.eye(CATEGORIES * BLOCK, dtype=np.float32)[1]
+    return (rows * np.linspace(1, 9, IMAGES, dtype=np.float32)[:, None]).astype(np.float32)
+
+
+def test_there_is_one_pick_of_every_mode_of_the_target_the_largest_first():
+    pool = make_pool(features=three_groups(), wanted=3)
+    for seed in range(10):
+        score, _ = STRATEGIES["target-medoids"](make_pool(seed, features=pool.features, wanted=3))
+        found = picks(pool, score)
+        if sorted(score[found]) == [8, 10, 12]:
+            break
+    assert score[found].tolist() == [12, 10, 8]
+    assert [np.searchsorted([10, 22], n, side="right") for n in found] == [1, 0, 2]
+
+
+def test_labelled_images_stand_for_their_cluster():
+    features = three_groups()
+    for seed in range(10):
+        pool = make_pool(seed, features=features, wanted=1, taken=(2, 27))
+        score, _ = STRATEGIES["target-medoids"](pool)
+        _, own, _ = cluster(np.float32(unit_blocks(pool)), 3, seed=seed, restarts=1)
+        if sorted(np.bincount(own)) == [8, 10, 12]:
+            break
+    (found,) = picks(pool, score)
+    assert 10 <= found < 22
+    assert score[found] == 12
+
+
+def test_evenly_leaves_equal_gaps_from_any_start():
+    starts = set()
+    for seed in range(60):
+        for wanted in (7, 9):
+            pool = make_pool(seed, wanted=wanted, barred=(0, 13))
+            score, anchor = STRATEGIES["evenly"](pool)
+            places = np.searchsorted(np.flatnonzero(pool.free), picks(pool, score))
+            gaps = np.diff([*places, places[0] + 28])
+            assert set(gaps) == ({4} if wanted == 7 else {3, 4})
+            assert anchor is None
+            starts |= {int(places[0])} if wanted == 7 else set()
+    assert starts == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("wanted", [1, 6, 20])
+def test_every_strategy_fills_the_budget_exactly_and_heeds_both_lists(name, wanted):
+    exclude, include = IDS[[0, 5, 11, 29]], IDS[[3, 20]]
+    pool = pool_for(name, wanted=wanted, taken=(3, 20), barred=(0, 5, 11, 29))
+    table = ranking(IDS, *STRATEGIES[name](pool))
+    samples = active_samples(table, wanted + 2, list(exclude), list(include))["image_id"]
+    assert len(samples) == samples.nunique() == wanted + 2
+    assert set(include) <= set(samples)
+    assert not set(exclude) & set(samples)
+    if name in PER_BUDGET:  # what was chosen stands first, and nothing else among it
+        free = [n for n in table["image_id"] if n not in set(include) | set(exclude)]
+        assert table["image_id"].tolist()[:wanted] == free[:wanted]
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_every_strategy_may_take_the_whole_pool(name):
+    table = ranking(IDS, *STRATEGIES[name](pool_for(name, wanted=IMAGES)))
+    assert sorted(table["image_id"]) == IDS.tolist()
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random", "evenly"}))
+def test_images_that_are_all_alike_go_by_id(name):
+    alike = {"entropy": 0.5, "margin": 0.5, "source_probability": 0.5}
+    pool = pool_for(name, features=np.ones((IMAGES, CATEGORIES * BLOCK), np.float32), **alike)
+    score, _ = STRATEGIES[name](pool)
+    assert picks(pool, score) == list(range(6))
+
+
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_every_strategy_repeats_itself_for_the_same_seed(name):
-    first, again = STRATEGIES[name](make_pool(seed=3)), STRATEGIES[name](make_pool(seed=3))
+    first, again = (
+        STRATEGIES[name](pool_for(name, seed=3)),
+        STRATEGIES[name](pool_for(name, seed=3)),
+    )
     assert np.asarray(first[0]).tobytes() == np.asarray(again[0]).tobytes()
     assert (first[1] is None) == (again[1] is None)
     if first[1] is not None:
         assert np.array_equal(first[1], again[1])
 
 
-def test_only_random_depends_on_the_seed():
+def test_the_seed_changes_what_is_drawn_and_nothing_else():
     changed = {
         name
         for name, score in STRATEGIES.items()
-        if not np.array_equal(score(make_pool(seed=1))[0], score(make_pool(seed=2))[0])
+        if not np.array_equal(score(pool_for(name, seed=1))[0], score(pool_for(name, seed=2))[0])
     }
-    assert changed == {"random"}
+    assert changed == SEEDED
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_no_strategy_changes_what_it_looks_at(name):
-    pool, untouched = make_pool(), make_pool()
+    pool, untouched = (pool_for(name, taken=(1,), barred=(2,)) for _ in range(2))
     STRATEGIES[name](pool)
-    assert np.array_equal(pool.features, untouched.features)
-    assert np.array_equal(pool.anchors, untouched.anchors)
+    for attribute in ("features", "anchors", "taken", "barred"):
+        assert np.array_equal(getattr(pool, attribute), getattr(untouched, attribute))
     assert pool.scores.equals(untouched.scores)
 
 
-def test_a_new_strategy_is_one_decorated_function(monkeypatch):
+@pytest.fixture
+def registry(monkeypatch):
+    """Registrations that are forgotten after the test."""
     monkeypatch.setattr(acquisition, "STRATEGIES", dict(STRATEGIES))
+    monkeypatch.setattr(acquisition, "PER_BUDGET", set(PER_BUDGET))
 
+
+def test_a_new_strategy_is_one_decorated_function(registry):
     @strategy("brightest")
     def brightest(pool: Pool):
         return pool.features.sum(axis=1), None
 
     pool = make_pool()
-    score, anchor = acquisition.STRATEGIES["brightest"](pool)
-    ids = pd.Series([f"{n:02d}" for n in range(IMAGES)])
     sums = [sum(row) for row in pool.features.astype(np.float64)]
-    assert ranking(ids, score, anchor)["image_id"][0] == f"{sums.index(max(sums)):02d}"
+    table = ranking(IDS, *load_strategies()["brightest"](pool))
+    assert table["image_id"][0] == IDS[sums.index(max(sums))]
     assert acquisition.STRATEGIES["mada"] is STRATEGIES["mada"]
+    assert "brightest" not in acquisition.PER_BUDGET
+
+
+@pytest.mark.parametrize("name", ["mada", "K10", "my strategy", ""])
+def test_a_name_that_is_taken_or_makes_no_path_is_refused(registry, name):
+    with pytest.raises(ValueError, match=r"strategy.*: expected"):
+
+        @strategy(name)
+        def another(pool: Pool):
+            return pool.features.sum(axis=1), None
+
+
+def test_the_workflow_knows_the_strategies_without_importing_them():
+    found = registered_strategies(STEPS)
+    assert set(found) == set(STRATEGIES)
+    assert {name for name, entry in found.items() if entry.per_budget} == PER_BUDGET
+    assert all(entry.file.is_file() for entry in found.values())
+
+
+def test_the_workflow_refuses_a_name_that_is_registered_twice(tmp_path):
+    folder = tmp_path / "mada/strategies"
+    folder.mkdir(parents=True)
+    text = '@strategy("mine", per_budget=True)\ndef mine(pool):\n    raise SystemExit\n'
+    (folder / "first.py").write_text(text)
+    assert registered_strategies(tmp_path)["mine"].per_budget
+    (folder / "second.py").write_text(text)
+    with pytest.raises(ValueError, match=r"second.py: strategy 'mine' is that of .*first.py"):
+        registered_strategies(tmp_path)
 
 
 def test_rank_starts_from_1_and_higher_scores_come_earlier():
@@ -239,8 +588,7 @@ def test_anchors_are_written_as_whole_numbers(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_every_strategy_ranks_every_image_once(name):
-    ids = pd.Series([f"{n:02d}" for n in range(IMAGES)])
-    table = ranking(ids, *STRATEGIES[name](make_pool()))
-    assert sorted(table["image_id"]) == ids.tolist()
+    table = ranking(IDS, *STRATEGIES[name](pool_for(name)))
+    assert sorted(table["image_id"]) == IDS.tolist()
     assert table["rank"].tolist() == list(range(1, IMAGES + 1))
     assert (np.diff(table["score"].astype(float)) <= 0).all()

@@ -1,10 +1,13 @@
 """K-means anchors (Eqs. 2 and 3)."""
 
 from itertools import pairwise
+from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
+from mada import distances
 from mada.anchors import cluster
 
 
@@ -170,3 +173,97 @@ def test_features_are_left_as_they_were_and_may_be_read_only(rng):
     features.setflags(write=False)
     cluster(features, 3, seed=0)
     assert np.array_equal(features, copy)
+
+
+def overlapping(rng: np.random.Generator, images: int = 400, width: int = 24) -> np.ndarray:
+    """Features whose clusters touch, so that K-means takes many iterations."""
+    centres = rng.normal(size=(9, width))
+    return (centres[rng.integers(0, 9, images)] + rng.normal(size=(images, width))).astype("f4")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_anchor_without_images_goes_to_the_image_furthest_from_all_others(seed):
+    # Two of the first three anchors are equal, so that one of them gets no image and stays there.
+    features = np.float32([[0, 0]] * 30 + [[10, 0]] * 30 + [[10, 6]])
+    anchors, assignment, objective = cluster(features, 3, seed, restarts=1)
+    assert sorted(anchors.tolist()) == [[0, 0], [10, 0], [10, 6]]
+    assert sorted(np.bincount(assignment).tolist()) == [1, 30, 30]
+    assert objective[-1] == 0
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 7, 64, 399])
+def test_the_number_of_rows_taken_at_once_changes_no_byte(rng, monkeypatch, rows_at_once):
+    features = overlapping(rng)
+    assert len(features) < distances.ROWS_AT_ONCE
+    whole = cluster(features, 8, seed=0)
+    assert len(whole[2]) > 4
+    monkeypatch.setattr(distances, "ROWS_AT_ONCE", rows_at_once)
+    for found, expected in zip(cluster(features, 8, seed=0), whole, strict=True):
+        assert found.tobytes() == expected.tobytes()
+
+
+class FileOfFeatures:
+    """Features of which no more than a block is ever read at once."""
+
+    def __init__(self, path: Path):
+        self.mapped = np.load(path, mmap_mode="r")
+        self.shape, self.ndim = self.mapped.shape, self.mapped.ndim
+        self.passes = 0
+
+    def __len__(self) -> int:
+        return len(self.mapped)
+
+    def __getitem__(self, rows):
+        found = self.mapped[rows]
+        assert len(found) <= distances.ROWS_AT_ONCE
+        self.passes += isinstance(rows, slice) and rows.start == 0
+        return found
+
+
+def test_features_stay_in_their_file_and_restarts_share_its_passes(rng, monkeypatch, tmp_path):
+    features = overlapping(rng)
+    np.save(tmp_path / "features.npy", features)
+    monkeypatch.setattr(distances, "ROWS_AT_ONCE", 32)
+    mapped = FileOfFeatures(tmp_path / "features.npy")
+    found = cluster(mapped, 8, seed=0, iterations=3)
+    for one, other in zip(found, cluster(features, 8, seed=0, iterations=3), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert mapped.passes == 1 + 1 + 3  # squared norms, first assignment, three iterations
+
+
+def test_distances_that_round_otherwise_give_the_same_bytes(rng, monkeypatch):
+    features = overlapping(rng) + np.float32(30)  # far from zero, where more digits are lost
+    expected = cluster(features, 8, seed=0)
+    exact = distances.squared_distances
+    noise = np.random.default_rng(1)
+
+    def rounded_otherwise(rows, anchors):
+        squared = exact(rows, anchors)
+        scale = np.square(rows).sum(axis=1, keepdims=True) + np.square(anchors).sum(axis=1)
+        return squared + (1e-6 * scale * noise.uniform(-1, 1, squared.shape)).astype(np.float32)
+
+    monkeypatch.setattr("mada.anchors.squared_distances", rounded_otherwise)
+    for one, other in zip(cluster(features, 8, seed=0), expected, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.skipif(faiss.get_num_gpus() == 0, reason="faiss reports no GPU")
+def test_anchors_of_a_gpu_are_those_of_the_cpu(rng, monkeypatch):
+    features = overlapping(rng, images=3000, width=640)
+    on_gpu, *_ = cluster(features, 10, seed=0)
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
+    on_cpu, *_ = cluster(features, 10, seed=0)
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-4)
+
+
+def test_an_image_of_weight_n_counts_as_n_images(rng):
+    features = rng.normal(size=(40, 6)).astype(np.float32)
+    weights = rng.integers(0, 4, size=40)
+    anchors, assignment, objective = cluster(features, 5, seed=0, weights=weights)
+    repeated, own = features.repeat(weights, axis=0), assignment.repeat(weights)
+    for k in np.unique(own):
+        mean = repeated[own == k].astype(np.float64).mean(axis=0)
+        np.testing.assert_allclose(anchors[k], mean, rtol=1e-5, atol=1e-6)
+    assert np.array_equal(assignment, naive_assignment(features, anchors))
+    np.testing.assert_allclose(objective[-1], naive_objective(repeated, anchors), rtol=1e-6)
+    assert (np.diff(objective) <= 1e-9).all()

@@ -1,10 +1,11 @@
 """The distance to the nearest anchor (Eq. 5) and its masked relative."""
 
+import faiss
 import numpy as np
 import pytest
 
 from mada import distances
-from mada.distances import nearest_anchor
+from mada.distances import nearest_anchor, smallest, squared_distances
 
 
 def naive_nearest(features: np.ndarray, anchors: np.ndarray) -> tuple[list[float], list[int]]:
@@ -179,3 +180,51 @@ def test_a_single_row_without_its_axis_is_refused():
 def test_a_width_that_is_no_multiple_of_the_categories_is_refused():
     with pytest.raises(ValueError, match="10 is no multiple of 3"):
         nearest_anchor(np.ones((3, 10), np.float32), np.ones((2, 10), np.float32), 3)
+
+
+def test_distances_come_from_the_gpu_exactly_where_faiss_reports_one(rng, monkeypatch):
+    rows, anchors = with_absent(rng, 30, 4, 6), with_absent(rng, 5, 4, 6)
+    expected = nearest_anchor(rows, anchors)
+    resources, calls = object(), []
+
+    def on_gpu(given, xq, xb):
+        calls.append((given, xq.shape, xb.shape))
+        return on_cpu(xq, xb)
+
+    on_cpu = faiss.pairwise_distances
+    monkeypatch.setattr(faiss, "pairwise_distance_gpu", on_gpu)
+    nearest_anchor(rows, anchors)
+    assert calls == []
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", lambda: resources, raising=False)
+    monkeypatch.setattr(
+        faiss, "pairwise_distances", lambda *_: pytest.fail("the CPU computed distances")
+    )
+    distances._gpu.cache_clear()
+    for found, other in zip(nearest_anchor(rows, anchors), expected, strict=True):
+        assert np.array_equal(found, other)
+    assert calls == [(resources, (30, 24), (5, 24))]
+    distances._gpu.cache_clear()
+
+
+@pytest.mark.skipif(faiss.get_num_gpus() == 0, reason="faiss reports no GPU")
+def test_distances_of_a_gpu_are_those_of_the_cpu(rng):
+    rows = rng.normal(size=(500, 4864)).astype(np.float32)
+    anchors = rng.normal(size=(10, 4864)).astype(np.float32)
+    on_cpu = faiss.pairwise_distances(rows, anchors)
+    np.testing.assert_allclose(squared_distances(rows, anchors), on_cpu, rtol=1e-5)
+
+
+def test_rounding_does_not_choose_between_anchors_almost_equally_near():
+    rows = np.float32([[1000, 0], [1000, 1], [0, 0]])
+    anchors = np.float32([[1000, 2], [1000, -2], [5000, 0]])
+    true = np.float32([[4, 4, 1.6e7], [1, 9, 1.6e7], [1000004, 1000004, 2.5e7]])
+    for wrong in ([0, -3, 0], [20, 0, 0], [0, 0, 0]):  # within what float32 makes of 1000^2
+        assert smallest(true + np.float32(wrong), rows, anchors).tolist() == [0, 0, 0]
+
+
+def test_anchors_clearly_apart_are_told_apart_by_their_float32_distance():
+    rows, anchors = np.float32([[0, 0], [4, 0]]), np.float32([[0, 1], [4, 1]])
+    given = np.float32([[17, 1], [1, 17]])  # which is not what they are
+    assert smallest(given, rows, anchors).tolist() == [1, 0]

@@ -1,6 +1,10 @@
-"""Which of our own files a step imports, so that editing one reruns the steps that use it."""
+"""Which of our own files a step imports, so that editing one reruns the steps that use it.
+
+Nothing is executed: all is read from syntax trees.
+"""
 
 import ast
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -8,13 +12,13 @@ PACKAGE = "mada"
 
 
 @cache
-def imported_modules(script: Path) -> tuple[Path, ...]:
+def imported_modules(script: Path, root: Path | None = None) -> tuple[Path, ...]:
     """Return every module of the package that a file imports, directly or through others.
 
     Imports are absolute throughout (``from mada.distances import …``), so a walk over the syntax
-    tree finds them all; nothing is executed.
+    tree finds them all.  ``root`` is the folder of the package, by default that of the file.
     """
-    root = script.parent
+    root = root or script.parent
     found: set[Path] = set()
     waiting = [script]
     while waiting:
@@ -36,3 +40,43 @@ def _imports(file: Path) -> tuple[str, ...]:
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
     return tuple(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A selection strategy as its file registers it."""
+
+    file: Path
+    per_budget: bool  # whether its ranking holds for one budget alone
+
+
+def registered_strategies(steps: Path) -> dict[str, Registration]:
+    """Return the selection strategies of a steps folder by name, from ``@strategy(…)``.
+
+    Raises
+    ------
+    ValueError
+        If a name is registered twice.
+    """
+    found: dict[str, Registration] = {}
+    for file in sorted((steps / PACKAGE / "strategies").glob("*.py")):
+        for name, settings in _strategies(file):
+            if name in found:
+                raise ValueError(f"{file}: strategy {name!r} is that of {found[name].file} too")
+            found[name] = Registration(file, settings.get("per_budget", False))
+    return found
+
+
+@cache
+def _strategies(file: Path) -> tuple[tuple[str, dict], ...]:
+    """Name and settings of every strategy that a file registers."""
+    functions = [n for n in ast.parse(file.read_text()).body if isinstance(n, ast.FunctionDef)]
+    calls = [c for n in functions for c in n.decorator_list if isinstance(c, ast.Call)]
+    return tuple(
+        (
+            ast.literal_eval(call.args[0]),
+            {word.arg: ast.literal_eval(word.value) for word in call.keywords},
+        )
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "strategy"
+    )

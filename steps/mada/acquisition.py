@@ -1,16 +1,23 @@
-"""Selection strategies: how much labelling a target image is expected to help.
+"""Selection strategies: which target images are worth labelling.
 
-Every strategy maps a ``Pool`` to one score per image, higher meaning picked earlier, and where
-it applies the anchor that the score refers to.  Adding a strategy means adding one function
-under ``@strategy("name")`` and one test.
+A strategy maps a ``Pool`` to one score per image, higher meaning picked earlier, and where it
+applies the anchor that the score refers to.  Most judge every image on its own.  Those registered
+with ``per_budget=True`` choose a set, so that their order holds for one budget alone.
+
+Each is one function in a file of ``mada/strategies``.  Adding one means adding such a file under
+``@strategy("name")`` and one test; the configuration then knows the name.
 """
 
+import importlib
+import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from mada import strategies
 from mada.distances import nearest_anchor
 
 
@@ -21,91 +28,90 @@ class Pool:
     Attributes
     ----------
     features : np.ndarray, shape (N, C·D), float32
-        Image-level features of the target images (Eq. 4).
+        Image-level features of the target images (Eq. 4), in order of image id; may be
+        memory-mapped.
     anchors : np.ndarray, shape (K, C·D), float32
         Source anchors (Eq. 3).
     scores : pd.DataFrame
         N rows: ``entropy``, ``margin`` and ``source_probability`` of each image.
-    categories : int or None
-        C for the masked distance, None for the paper's.
-    rng : np.random.Generator
+    categories : int
+        C.
+    masked : bool
+        Whether categories absent from an image are left out of its distance to an anchor.
+    seed : int
+    wanted : int
+        Images to pick: what the budget buys beyond those taken.  0 for strategies that are not
+        ``per_budget``.
+    taken : np.ndarray, shape (N,), bool
+        Images that are labelled in any case, and so stand in the set before the first pick.
+    barred : np.ndarray, shape (N,), bool
+        Images that must not be picked.
     """
 
     features: np.ndarray
     anchors: np.ndarray
     scores: pd.DataFrame
-    categories: int | None
-    rng: np.random.Generator
+    categories: int
+    masked: bool
+    seed: int
+    wanted: int
+    taken: np.ndarray
+    barred: np.ndarray
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A fresh source of chance, the same at every call."""
+        return np.random.default_rng(self.seed)
+
+    @property
+    def free(self) -> np.ndarray:
+        """Images that may be picked, (N,) bool."""
+        return ~(self.taken | self.barred)
+
+    def nearest(self, anchors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each image's squared distance to the nearest of some anchors, and which one that is."""
+        return nearest_anchor(self.features, anchors, self.categories if self.masked else None)
+
+    def foreignness(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each image's squared distance to the nearest source anchor (Eq. 5), and that anchor."""
+        return self.nearest(self.anchors)
 
 
 Acquisition = tuple[np.ndarray, np.ndarray | None]
-STRATEGIES: dict[str, Callable[[Pool], Acquisition]] = {}
+Strategy = Callable[[Pool], Acquisition]
+STRATEGIES: dict[str, Strategy] = {}
+PER_BUDGET: set[str] = set()
 
 
-def strategy(name: str) -> Callable:
-    """Register a strategy under the name that the configuration chooses it by."""
+def strategy(name: str, per_budget: bool = False) -> Callable[[Strategy], Strategy]:
+    """Register a strategy under the name that the configuration chooses it by.
 
-    def register(function: Callable[[Pool], Acquisition]) -> Callable[[Pool], Acquisition]:
+    The workflow reads names and ``per_budget`` from the source, so both must be literal.
+
+    Raises
+    ------
+    ValueError
+        If the name is not of small letters and hyphens, or is taken.
+    """
+    if not re.fullmatch(r"[a-z-]+", name):
+        raise ValueError(f"strategy: expected small letters and hyphens, found {name!r}")
+
+    def register(function: Strategy) -> Strategy:
+        if name in STRATEGIES:
+            raise ValueError(f"strategy {name!r}: expected one function, found two")
         STRATEGIES[name] = function
+        if per_budget:
+            PER_BUDGET.add(name)
         return function
 
     return register
 
 
-@strategy("mada")
-def furthest_from_source_anchors(pool: Pool) -> Acquisition:
-    """Distance to the nearest source anchor (Eq. 5): the furthest image first."""
-    return nearest_anchor(pool.features, pool.anchors, pool.categories)
-
-
-@strategy("nearest")
-def nearest_to_source_anchors(pool: Pool) -> Acquisition:
-    """The opposite of Eq. 5, as Algorithm 1's line 5 has it: the nearest image first."""
-    distance, anchor = nearest_anchor(pool.features, pool.anchors, pool.categories)
-    return -distance, anchor
-
-
-@strategy("random")
-def uniformly_at_random(pool: Pool) -> Acquisition:
-    """Every order of the images is equally likely."""
-    return pool.rng.permutation(len(pool.features)).astype(np.float64), None
-
-
-@strategy("all")
-def every_image_alike(pool: Pool) -> Acquisition:
-    """No preference; at a budget of 100 % the upper bound Mu."""
-    return np.zeros(len(pool.features)), None
-
-
-@strategy("entropy")
-def prediction_entropy(pool: Pool) -> Acquisition:
-    """Mean entropy of the prediction (Eq. 12)."""
-    return pool.scores["entropy"].to_numpy(), None
-
-
-@strategy("margin")
-def narrowest_margin(pool: Pool) -> Acquisition:
-    """Smallest mean difference between the two most probable classes."""
-    return -pool.scores["margin"].to_numpy(), None
-
-
-def adversarial_score(source_probability: np.ndarray) -> np.ndarray:
-    """E_adv = (1 - f_D) / f_D (Eq. 13), with f_D the probability of *source*, in (0, 1]."""
-    probability = np.asarray(source_probability, dtype=np.float64)
-    return (1 - probability) / np.maximum(probability, np.finfo(np.float64).tiny)
-
-
-@strategy("adversarial")
-def least_like_source(pool: Pool) -> Acquisition:
-    """E_adv of the warm-up's discriminator (Eq. 13)."""
-    return adversarial_score(pool.scores["source_probability"]), None
-
-
-@strategy("aada")
-def uncertain_and_unlike_source(pool: Pool) -> Acquisition:
-    """E_AADA = E_ent · E_adv (Eq. 14)."""
-    entropy = pool.scores["entropy"].to_numpy()
-    return entropy * adversarial_score(pool.scores["source_probability"]), None
+def load_strategies() -> dict[str, Strategy]:
+    """Import every file of ``mada/strategies`` and return all strategies by name."""
+    for module in pkgutil.iter_modules(strategies.__path__):
+        importlib.import_module(f"{strategies.__name__}.{module.name}")
+    return STRATEGIES
 
 
 def ranking(ids: pd.Series, score: np.ndarray, anchor: np.ndarray | None) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def write_npy(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
-def read_npy(path: Path, columns: int | None = None) -> np.ndarray:
+def read_npy(path: Path, columns: int | None = None, categories: int = 1) -> np.ndarray:
     """Map a two-dimensional float32 array from a ``.npy`` file.
 
     Parameters
@@ -62,6 +62,8 @@ def read_npy(path: Path, columns: int | None = None) -> np.ndarray:
     path : Path
     columns : int or None
         Width the rows must have, if known.
+    categories : int
+        Number of equal blocks the rows must consist of.
 
     Returns
     -------
@@ -84,6 +86,10 @@ def read_npy(path: Path, columns: int | None = None) -> np.ndarray:
         )
     if columns is not None and array.shape[1] != columns:
         raise InputError(f"{path}: expected rows of {columns} values, found {array.shape[1]}")
+    if array.shape[1] % categories:
+        raise InputError(
+            f"{path}: expected rows of {categories} categories, found {array.shape[1]} values"
+        )
     for start in range(0, len(array), 4096):
         finite = np.isfinite(array[start : start + 4096]).all(axis=1)
         if not finite.all():

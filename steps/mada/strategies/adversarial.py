@@ -1,0 +1,17 @@
+"""What the warm-up's discriminator tells from the source."""
+
+import numpy as np
+
+from mada.acquisition import Acquisition, Pool, strategy
+
+
+def adversarial_score(source_probability: np.ndarray) -> np.ndarray:
+    """E_adv = (1 - f_D) / f_D (Eq. 13), with f_D the probability of *source*, in (0, 1]."""
+    probability = np.asarray(source_probability, dtype=np.float64)
+    return (1 - probability) / np.maximum(probability, np.finfo(np.float64).tiny)
+
+
+@strategy("adversarial")
+def least_like_source(pool: Pool) -> Acquisition:
+    """E_adv of the warm-up's discriminator (Eq. 13)."""
+    return adversarial_score(pool.scores["source_probability"]), None

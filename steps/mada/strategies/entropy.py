@@ -1,0 +1,9 @@
+"""Uncertainty."""
+
+from mada.acquisition import Acquisition, Pool, strategy
+
+
+@strategy("entropy")
+def prediction_entropy(pool: Pool) -> Acquisition:
+    """Mean entropy of the prediction (Eq. 12)."""
+    return pool.scores["entropy"].to_numpy(), None

@@ -1,0 +1,16 @@
+"""Representatives of what is foreign to the source."""
+
+from mada.acquisition import Acquisition, Pool, strategy
+from mada.covering import cover, pairwise_distances
+
+
+@strategy("foreign-cover", per_budget=True)
+def bringing_foreign_images_nearest_to_the_picks(pool: Pool) -> Acquisition:
+    """``target-cover`` with each image weighted by its distance to the source anchors (Eq. 5).
+
+    An image far from the source thus asks for a pick near it, rather than being picked itself:
+    outliers far from everything else stand for nothing but themselves.
+    """
+    foreign, anchor = pool.foreignness()
+    apart = pairwise_distances(pool.features)
+    return cover(apart, pool.wanted, pool.taken, pool.free, weights=foreign), anchor

@@ -1,0 +1,16 @@
+"""Anchors of the target, drawn to where the model is uncertain."""
+
+from mada.acquisition import Acquisition, Pool, strategy
+from mada.covering import medoids, normalised_by_category
+
+
+@strategy("uncertain-medoids", per_budget=True)
+def nearest_to_anchors_weighted_by_entropy(pool: Pool) -> Acquisition:
+    """``target-medoids`` with each image weighted by its entropy (Eq. 12) in the K-means.
+
+    This is CLUE (Prabhu et al., ICCV 2021) on image-level features: it clusters embeddings with
+    the entropy as weight, and labels the image nearest to each centroid.
+    """
+    rows = normalised_by_category(pool.features, pool.categories)
+    entropy = pool.scores["entropy"].to_numpy()
+    return medoids(rows, pool.seed, pool.wanted, pool.taken, pool.free, entropy), None
