@@ -1,0 +1,148 @@
+"""Scores along a budget or a number of anchors (Table 5 and Figure 4 of the paper).
+
+Inputs   evaluations (JSON), each named with its seed, the series it belongs to and its place
+Outputs  CSV (one line per evaluation), Markdown (mean ± standard deviation over seeds of each
+         series at each place, beside the paper's) and a plot (PNG)
+
+Places are numbers, or shares such as 5%, in the order in which they are given. mIoU is in percent.
+Differences are between series at one place, paired by seed.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from mada.cli import InputError, StepParser, run_step
+from mada.figures import save_figure
+from mada.files import atomic_path, read_json, write_csv
+from mada.paper import EXPERIMENTS, paper_note, reported_score, reported_scores
+from mada.tables import one_figure, percent, table_lines, with_deviation
+
+AXES = {"budgets": "budget", "anchors": "anchors"}
+
+
+def read_scores(entries: list[list[str]]) -> pd.DataFrame:
+    """One row per evaluation: seed, series, place, miou and how many images it is over.
+
+    Raises
+    ------
+    InputError
+        If a file is no evaluation.
+    """
+    rows = []
+    for seed, series, place, path in entries:
+        scores = read_json(Path(path))
+        if "miou" not in scores:
+            raise InputError(f"{path}: expected an evaluation with a miou, found {sorted(scores)}")
+        row = {"seed": int(seed), "series": series, "place": place}
+        rows.append(row | {"miou": percent(scores["miou"]), "images": scores["images"]})
+    return pd.DataFrame(rows)
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and deviation over seeds of every (series, place), in order of appearance.
+
+    ``over`` and ``over ±`` are the difference to the second series at the same place, paired by
+    seed: for the first series only, and only where both have been scored there.
+    """
+    by_place = {
+        key: rows.set_index("seed")["miou"]
+        for key, rows in scores.groupby(["series", "place"], sort=False)
+    }
+    series = list(dict.fromkeys(scores["series"]))
+    lines = []
+    for (name, place), values in by_place.items():
+        line = {"series": name, "place": place, "seeds": len(values)}
+        line |= {"mean": values.mean(), "deviation": values.std()}
+        if name == series[0] and len(series) > 1 and (series[1], place) in by_place:
+            difference = values - by_place[series[1], place]
+            line |= {"over": difference.mean(), "over ±": difference.std()}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def markdown(
+    summary: pd.DataFrame, axis: str, paper: dict[str, float], images: int, note: str
+) -> str:
+    """Places down, series across."""
+    series = list(dict.fromkeys(summary["series"]))
+    compared = "over" in summary
+    head = [axis, *series]
+    head += [f"{series[0]} over {series[1]}"] if compared else []
+    head += ["paper"] if paper else []
+    rows = []
+    for place in dict.fromkeys(summary["place"]):
+        here = {row["series"]: row for row in summary.to_dict("records") if row["place"] == place}
+        cells = [place]
+        cells += [with_deviation(here.get(name, {}), "mean", "deviation") for name in series]
+        cells += (
+            [with_deviation(here.get(series[0], {}), "over", "over ±", "+")] if compared else []
+        )
+        rows.append(cells + ([one_figure(paper.get(place))] if paper else []))
+    seeds = int(summary["seeds"].max())
+    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    lines = table_lines(head, 1, rows)
+    lines.append(f"mIoU %, {over}; scored on {images} images. {note}")
+    return "\n".join(lines) + "\n"
+
+
+def draw(summary: pd.DataFrame, axis: str, path: Path) -> None:
+    """One line a series, with its deviation over seeds as a band."""
+    figure, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+    places = list(dict.fromkeys(summary["place"]))
+    for name, rows in summary.groupby("series", sort=False):
+        at = [places.index(place) for place in rows["place"]]
+        deviation = rows["deviation"].fillna(0)
+        (line,) = axes.plot(at, rows["mean"], marker="o", markersize=4, label=name)
+        low, high = rows["mean"] - deviation, rows["mean"] + deviation
+        axes.fill_between(at, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
+    axes.set_xticks(range(len(places)), places)
+    axes.set_xlabel(axis)
+    axes.set_ylabel("mIoU (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    save_figure(figure, path)
+
+
+def main(args: argparse.Namespace) -> None:
+    scores = read_scores(args.score)
+    summary = summarise(scores)
+    paper, note = {}, ""
+    if args.axis == "budgets":
+        reported = reported_scores(args.paper, of_classes=False)
+        for place in dict.fromkeys(scores["place"]):
+            # All labels are Mu to the paper, whose Table 5 and Table 3 agree on it.
+            variant = "Mu" if place == "100%" else "M1"
+            score = reported_score(reported, variant, "mada", place)
+            paper |= {place: score["miou"]} if score else {}
+        note = paper_note(args.paper, args.for_orientation) if paper else ""
+    text = markdown(summary, AXES[args.axis], paper, int(scores["images"].iloc[0]), note)
+    write_csv(args.output, scores)
+    draw(summary, AXES[args.axis], args.figure)
+    with atomic_path(args.markdown) as partial:
+        partial.write_text(text)
+    print(text)
+
+
+def parser() -> StepParser:
+    parser = StepParser(__doc__)
+    parser.add_argument(
+        "--score",
+        required=True,
+        action="append",
+        nargs=4,
+        metavar=("SEED", "SERIES", "PLACE", "FILE"),
+    )
+    parser.add_argument("--axis", required=True, choices=AXES)
+    parser.add_argument("--paper", required=True, choices=EXPERIMENTS)
+    parser.add_argument("--for-orientation", action=argparse.BooleanOptionalAction, default=False)
+    parser.add_argument("--markdown", required=True, type=Path)
+    parser.add_argument("--figure", required=True, type=Path)
+    parser.add_argument("--output", required=True, type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    run_step(main, parser())
