@@ -12,17 +12,19 @@ M4 := results/demo/seed-0/warmup-adaptseg/runs/mada-K10-b5pct/round-0/evaluation
 READY := $(VENV)/.ready
 # Where to take torch from instead of PyPI, whose builds bring CUDA: README, "Installation".
 TORCH_INDEX ?=
+# What only tests use, and what would ask pip for other versions: see there.
+NO_DEPS = $(shell sed -n 's/^# no-deps: //p' envs/lock.txt)
 TORCH = $(shell grep -E '^torch(vision)?==' envs/lock.txt)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check clean
+.PHONY: demo test check cluster-test clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --prioritize $(M4)
 	@echo
 	@cat $(TABLE)/ladder.md
-	@echo "Look at $(CURDIR)/$(TABLE)/ladder.png"
-	@echo "and at $(CURDIR)/$(FIGURES)/: panels.png, selection.png, histories.png"
+	@echo "Open $(CURDIR)/results/demo/report.html"
+	@echo "Its pictures, ready for print, are in $(CURDIR)/$(FIGURES)/"
 
 test: $(READY)
 	python -m pytest
@@ -33,12 +35,18 @@ check: $(READY)
 	snakefmt --check workflow
 	snakemake --lint
 
+# As root on Debian or Ubuntu: a SLURM of its own, the pipeline through it, and SLURM stopped again.
+cluster-test: $(READY)
+	python -m pip install --quiet --requirement envs/cluster.txt
+	python tests/cluster/run_on_slurm.py
+
 # One lock for everything on one machine; a changed lock installs again.
 $(READY): envs/lock.txt
 	command -v $(PYTHON) >/dev/null || { echo "error: expected $(PYTHON); set PYTHON=" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) $(TORCH))
 	$(BIN)/python -m pip install --quiet --requirement envs/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps $(NO_DEPS)
 	touch $@
 
 clean:

@@ -113,12 +113,11 @@ def write_ranking(path: Path, ids: list[str], anchors: list | None = None) -> Pa
 def run_write_manifest(tmp_path: Path, index: Path, ranking: Path, budget: str, *more: object):
     return run_step(
         *("write_manifest", "--ranking", ranking, "--index", index, "--budget", budget),
-        *("--classes", "cityscapes16", "--bundle", tmp_path / "out" / "bundle"),
         *("--output", tmp_path / "out" / "manifest.csv", *more),
     )
 
 
-def test_manifest_names_the_images_and_the_bundle_holds_them(tmp_path, index):
+def test_manifest_names_the_images_and_what_they_are(tmp_path, index):
     pool = pd.read_csv(index)
     ids = pool["id"].tolist()[::-1]
     ranking = write_ranking(tmp_path / "ranking.csv", ids, [2, 0, 1, 1, 0, 2])
@@ -137,19 +136,6 @@ def test_manifest_names_the_images_and_the_bundle_holds_them(tmp_path, index):
     assert table["image"].tolist() == [images[image_id] for image_id in ids[:3]]
     contents = [Path(path).read_bytes() for path in table["image"]]
     assert table["sha256"].tolist() == [hashlib.sha256(data).hexdigest() for data in contents]
-
-    bundle = tmp_path / "out" / "bundle"
-    files = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
-    names = [f"images/{image_id}.png" for image_id in ids[:3]]
-    assert files == {*names, "manifest.csv", "classes.csv", "README.txt"}
-    assert [(bundle / name).read_bytes() for name in names] == contents
-    assert (bundle / "manifest.csv").read_bytes() == (
-        tmp_path / "out" / "manifest.csv"
-    ).read_bytes()
-    classes = pd.read_csv(bundle / "classes.csv")
-    assert classes["train_id"].tolist() == list(range(16))
-    assert classes.loc[9].tolist() == [9, "sky", 70, 130, 180]
-    assert "Images to label: 3" in (bundle / "README.txt").read_text()
 
 
 def test_lists_are_files_of_one_id_a_line(tmp_path, index):

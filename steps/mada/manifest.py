@@ -1,7 +1,8 @@
-"""From a ranking to the active samples: budgets, exclude and must-include lists."""
+"""From a ranking to the active samples and to their annotations' index."""
 
+import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -109,3 +110,39 @@ def active_samples(
     free = ranking[~forced & ~ranking["image_id"].isin(set(exclude))]
     wanted = count - int(forced.sum())
     return ranking[forced | ranking.index.isin(free.index[:wanted])]
+
+
+def annotation_index(index: pd.DataFrame, ids: Sequence[str], folder: Path) -> pd.DataFrame:
+    """Return the rows of a target index that are annotated, with their label maps.
+
+    Parameters
+    ----------
+    index : pd.DataFrame
+        As ``mada.files.read_index`` gives it.
+    ids : sequence of str
+        Annotated images, in the order of the rows to return.
+    folder : Path
+        Where their label maps will lie, as ``labels/<id>.png``.
+    """
+    chosen = index.set_index("id", drop=False).loc[list(ids)]
+    chosen.insert(2, "label", [os.fspath(folder / f"labels/{name}.png") for name in chosen["id"]])
+    return chosen
+
+
+def held_out_ids(ids: Sequence[str], share: float) -> list[str]:
+    """Return a share of ids, evenly spread over their order, for scores instead of training.
+
+    The nearest whole number of them, and at least one if the share is above 0.
+
+    Raises
+    ------
+    InputError
+        If none would be left to train with.
+    """
+    count = max(1, round(share * len(ids))) if share else 0
+    if count and count >= len(ids):
+        raise InputError(
+            f"annotation_holdout: expected at least one of {len(ids)} annotated images to be left "
+            f"for training, found {share:.0%} held out"
+        )
+    return [ids[(2 * place + 1) * len(ids) // (2 * count)] for place in range(count)]

@@ -1,0 +1,127 @@
+"""What was handed to people and what came back, which of the runs wait, and their last word.
+
+`run` holds what varies between runs, by wildcard name.
+"""
+
+import atexit
+from functools import cache
+
+# Where people put their work: outside of results/, which may be deleted and made again.
+HANDOVER = f"{config['annotation_root']}/{{preset}}/seed-{{seed}}/warmup-{{method}}/{{strategy}}-K{{k}}-b{{budget}}/round-{{round}}"
+# What `select` makes of each run.
+HAND_OFF = ["manifest.csv", "bundle", "cost/handed-out.md"]
+HAND_OFF += ["WAITING.md"] if MANUAL else []
+
+
+def annotation_folder(run):
+    """Folder of a run's annotations, by its wildcards."""
+    return HANDOVER.format(**run)
+
+
+@cache
+def files_in(folder):
+    """Files that came back to a folder, as they were when this run began."""
+    return returned_files(Path(folder))
+
+
+def returned_by_people(run):
+    """Files that came back for a run."""
+    return files_in(f"{annotation_folder(run)}/{RETURNED}")
+
+
+def returned_or_refused(wildcards):
+    """Files that came back for a run, which must be some."""
+    found = returned_by_people(wildcards)
+    if not found:
+        raise WorkflowError(
+            f"{annotation_folder(wildcards)}/{RETURNED}: expected annotations, found none; "
+            "`select` says what to label"
+        )
+    return found
+
+
+def stands(run):
+    """Whether a run's selection is as it was handed out, since something came back for it."""
+    given = Path(annotation_folder(run)) / HANDED_OUT / "manifest.csv"
+    return MANUAL and given.is_file() and bool(returned_by_people(run))
+
+
+def handed_out_manifest(run):
+    """The manifest that a run's annotations are for."""
+    folder = (
+        f"{annotation_folder(run)}/{HANDED_OUT}" if stands(run) else RUN.format(**run)
+    )
+    return f"{folder}/manifest.csv"
+
+
+def handed_out_labels(run):
+    """Folder of the pre-annotations that a run's annotations started from."""
+    if stands(run):
+        return f"{annotation_folder(run)}/{HANDED_OUT}"
+    return f"{RUN.format(**run)}/pre_annotations"
+
+
+def waits(seed, strategy):
+    """Whether the configuration's run of a strategy waits for annotations."""
+    run = chosen_run(CHOSEN, seed, config["strategy"] if strategy == "-" else strategy)
+    return MANUAL and not returned_by_people(run)
+
+
+def waiting_runs():
+    """The word that each run of the configuration left that was handed out and waits."""
+    words = {
+        seed: Path(run_file(CHOSEN, seed, config["strategy"], "WAITING.md"))
+        for seed in config["seeds"]
+        if waits(seed, config["strategy"])
+    }
+    return {seed: word for seed, word in words.items() if word.is_file()}
+
+
+def costs():
+    """What the annotations that came back did cost."""
+    return [
+        run_file(CHOSEN, seed, config["strategy"], "cost/returned.md")
+        for seed in config["seeds"]
+        if MANUAL and not waits(seed, config["strategy"])
+    ]
+
+
+def same_command():
+    """The command that this run was started with, targets and settings alone."""
+    words = ["snakemake", "--cores", str(workflow.resource_settings.cores)]
+    words += [name for name in workflow.dag_settings.targets if name != "select"]
+    files = workflow.config_settings.configfiles
+    words += (
+        ["--configfile", *(recorded(Path(file)) for file in files)] if files else []
+    )
+    settings = workflow.config_settings.config
+    words += ["--config"] if settings else []
+    words += [
+        f"{name}={json.dumps(v) if isinstance(v, list) else v}"
+        for name, v in settings.items()
+    ]
+    return shlex.join(words)
+
+
+def say_what_waits():
+    """The last word of a run with people in it, whether it had anything to do or not."""
+    dag = getattr(workflow, "_dag", None)
+    nothing_to_do = dag is not None and dag.targetjobs and len(dag) == 0
+    if workflow.dryrun or not (ended_well or nothing_to_do):
+        return
+    for seed in config["seeds"]:
+        name = "annotations/missing.txt"
+        missing = Path(run_file(CHOSEN, seed, config["strategy"], name))
+        if missing.is_file():
+            ids = ", ".join(missing.read_text(encoding="utf-8").split("\n")[:-1])
+            print(
+                f"\nseed {seed} trained without the annotations of {ids}",
+                file=sys.stderr,
+            )
+    for seed, word in waiting_runs().items():
+        print(f"\nseed {seed}, {word}:\n\n{word.read_text()}", file=sys.stderr)
+
+
+ended_well = []
+if MANUAL and workflow.is_main_process:
+    atexit.register(say_what_waits)
