@@ -17,7 +17,6 @@ from mada.files import read_csv, read_npy, write_csv, write_npy
 
 
 def main(args: argparse.Namespace) -> None:
-    # faiss adds partial sums per thread, so the same bytes need the same number of threads.
     faiss.omp_set_num_threads(args.threads)
     features = read_npy(args.features)
     images = read_csv(args.features.with_suffix(".csv"), ("id",))

@@ -8,24 +8,26 @@ With --statistics, images of another domain than the model is used on (the sourc
 by statistics of their own, as they were in training. With --truth the index's labels take part in
 the masks (source images, Eq. 1). Features go straight into a memory-mapped file, so memory does
 not grow with N.
+
+--shard 2-of-8 takes the second eighth of the batches alone; merge_features puts the parts together.
+A batch is the same in any shard, so that their number changes no byte.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import torch
 
 from mada.cli import StepParser, existing_file, progress, run_step
 from mada.files import atomic_path, read_index, write_csv
 from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_discriminator, load_network
+from mada.nn.extraction import SCORES, features_and_scores
 from mada.nn.normalisation import estimate_statistics
-from mada.nn.pooling import MIN_SHARE, category_masks, category_means, prediction_scores
+from mada.nn.pooling import MIN_SHARE
 
 
-@torch.inference_mode()
 def main(args: argparse.Namespace) -> None:
     device = runtime.start(args)
     encoding = args.images_encoding if args.truth != "none" else None
@@ -37,31 +39,44 @@ def main(args: argparse.Namespace) -> None:
     discriminator = None
     if args.discriminator is not None:
         discriminator = device.place(load_discriminator(args.discriminator, args.classes)).eval()
-    classes = network.description.classes
-    width = classes * network.description.feature_channels
-    ids = read_index(args.images)["id"]
-    scores = np.full((len(ids), 3), np.nan)
-    rows, loader = images.batches(args.batch_size, args.loader_workers)
+    batches, _ = images.batches(args.batch_size, 0)
+    rows = [row for batch in part_of(batches, *args.shard) for row in batch]
+    # They begin with a whole batch, so that they fall into the same batches again.
+    _, loader = images.batches(args.batch_size, args.loader_workers, rows)
+    table = read_index(args.images)[["id"]].iloc[rows]
+    scores = np.empty((len(rows), len(SCORES)), np.float32)
+    width = network.description.classes * network.description.feature_channels
     with atomic_path(args.output) as partial:
-        features = np.lib.format.open_memmap(partial, "w+", np.float32, (len(ids), width))
-        for chosen, (pixels, labels) in zip(rows, progress(loader, "extracting"), strict=True):
-            with device.autocast():
-                logits, latent, small = network(device.images(pixels))
-            truth = device.labels(labels) if encoding else None
-            masks = category_masks(small, truth, args.truth)
-            features[chosen] = category_means(latent, masks, classes, args.min_share).cpu().numpy()
-            entropy, margin = prediction_scores(small)
-            scores[chosen, 0], scores[chosen, 1] = entropy.cpu(), margin.cpu()
-            if discriminator is not None:
-                with device.autocast():
-                    probability = discriminator.source_probability(logits.float().softmax(dim=1))
-                scores[chosen, 2] = probability.float().cpu()
+        features = np.lib.format.open_memmap(partial, "w+", np.float32, (len(rows), width))
+        start = 0
+        for means, some in features_and_scores(
+            network,
+            discriminator,
+            progress(loader, "extracting"),
+            device,
+            args.truth,
+            args.min_share,
+        ):
+            place = slice(start, start + len(means))
+            features[place], scores[place], start = means, some, place.stop
         features.flush()
         del features
-    table = pd.DataFrame(scores, columns=["entropy", "margin", "source_probability"])
-    table.insert(0, "id", ids)
-    write_csv(args.output.with_suffix(".csv"), table)
-    print(f"{args.output}: {len(ids)} images x {width} features")
+        table[list(SCORES)] = scores.astype(np.float64)
+        write_csv(args.output.with_suffix(".csv"), table)
+    print(f"{args.output}: {len(rows)} images x {width} features")
+
+
+def part_of(batches: list[list[int]], number: int, shards: int) -> list[list[int]]:
+    """The batches of a shard, ``number`` counting from 1; shards differ by at most one batch."""
+    return batches[len(batches) * (number - 1) // shards : len(batches) * number // shards]
+
+
+def shard(text: str) -> tuple[int, int]:
+    """argparse type: ``2-of-8`` as (2, 8)."""
+    found = re.fullmatch(r"([1-9]\d*)-of-([1-9]\d*)", text)
+    if not found or int(found[1]) > int(found[2]):
+        raise argparse.ArgumentTypeError(f"expected a shard such as 2-of-8, found {text!r}")
+    return int(found[1]), int(found[2])
 
 
 def parser() -> StepParser:
@@ -82,6 +97,7 @@ def parser() -> StepParser:
         help="how labels take part in the masks of Eq. 1",
     )
     parser.add_argument("--min-share", type=float, default=MIN_SHARE)
+    parser.add_argument("--shard", type=shard, default=(1, 1), help="NUMBER-of-SHARDS")
     parser.add_argument("--output", required=True, type=Path)
     return parser
 
