@@ -18,33 +18,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mada.cli import InputError, StepParser, refuse, run_step
-from mada.figures import save_figure
+from mada.figures import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, VERMILLION, save_figure
 from mada.files import read_csv
 
 SMOOTHED_SHARE = 0.02  # of a training's iterations
 FEWEST_SMOOTHED = 5  # iterations
 LOGARITHMIC_FROM = 20  # ratio of the largest typical loss to the smallest
 RAW_POINTS = 4000  # of a faint line at most; more would not show
-PANEL = (3.1, 2.3)  # inches
+PANEL = (2.13, 1.55)  # inches
+BORDER = (0.6, 0.55)  # inches that axes and legend take, right and below
 MOST_COLUMNS = 3
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
-MIOU_COLOUR = "#222222"
-STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-}
+COLOURS = (BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, GREY)
 
 
 def read_history(path: Path) -> pd.DataFrame:
@@ -102,9 +86,10 @@ def draw_panel(axes, name: str, history: pd.DataFrame, colours: dict[str, str]) 
     curve = smoothed(history)
     for loss in curve:
         raw = history[loss].iloc[::every]
-        axes.plot(raw.index, raw, color=colours[loss], linewidth=0.5, alpha=0.22)
+        axes.plot(raw.index, raw, color=colours[loss], linewidth=0.4, alpha=0.22)
     for loss in curve:
-        axes.plot(curve.index, curve[loss], color=colours[loss], linewidth=1.4)
+        axes.plot(curve.index, curve[loss], color=colours[loss], linewidth=1.1)
+    axes.grid(True)
     axes.set_xlim(0, history.index.max())
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
@@ -119,9 +104,9 @@ def draw_miou(axes, history: pd.DataFrame, top: float, labelled: bool) -> None:
     second.plot(
         measured.index,
         measured,
-        color=MIOU_COLOUR,
+        color=INK,
         marker="o",
-        markersize=3.2,
+        markersize=2.6,
         linewidth=0.7,
         linestyle=":",
         clip_on=False,
@@ -149,7 +134,7 @@ def draw(histories: dict[str, pd.DataFrame], path: Path) -> None:
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(columns * PANEL[0] + 0.6, rows * PANEL[1] + 0.5),
+        figsize=(columns * PANEL[0] + BORDER[0], rows * PANEL[1] + BORDER[1]),
         layout="constrained",
         sharey=True,
         squeeze=False,
@@ -178,21 +163,22 @@ def draw(histories: dict[str, pd.DataFrame], path: Path) -> None:
             cells[n].set_xlabel("iteration")
     for cell in cells[len(histories) :]:
         cell.remove()
-    handles = [Line2D([], [], color=colours[loss], linewidth=1.6, label=loss) for loss in names]
+    handles = [Line2D([], [], color=colours[loss], linewidth=1.3, label=loss) for loss in names]
     if best:
         handles.append(
             Line2D(
                 [],
                 [],
-                color=MIOU_COLOUR,
+                color=INK,
                 marker="o",
-                markersize=3.2,
+                markersize=2.6,
                 linewidth=0.7,
                 linestyle=":",
                 label="mIoU on the tuning split",
             )
         )
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 * columns))
+    lines = -(-len(handles) // (2 * columns))
+    figure.legend(handles=handles, loc="outside lower center", ncols=-(-len(handles) // lines))
     save_figure(figure, path)
 
 
@@ -205,8 +191,7 @@ def main(args: argparse.Namespace) -> None:
         "the arguments",
     )
     histories = {name: read_history(path) for name, path in paths.items()}
-    with plt.rc_context(STYLE):
-        draw(histories, args.output)
+    draw(histories, args.output)
     print(f"{args.output}: {', '.join(histories)}")
 
 

@@ -17,8 +17,9 @@ import pandas as pd
 from PIL import Image
 
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
-from mada.figures import DPI, GREY, save_figure, text_width
-from mada.files import read_index, read_json
+from mada.evaluations import read_evaluation
+from mada.figures import DPI, GREY, LARGE, PLAIN, SMALL, save_figure, text_width
+from mada.files import read_index
 from mada.images import read_image
 from mada.labels import (
     ENCODINGS,
@@ -29,11 +30,11 @@ from mada.labels import (
     train_id_table,
 )
 
-NARROWEST, WIDEST = 220, 320  # of a tile, pixels
-GAP, MARGIN, HEADER = 6, 14, 32  # pixels
-SWATCH, ENTRY = 18, 30  # side of a legend's swatch and height of its line, pixels
-ID_LINE = 14  # characters of an id on one line
-SMALL, PLAIN = 6.5, 9  # points
+NARROWEST, WIDEST = 160, 256  # of a tile, pixels: five of them fill a page
+GAP, MARGIN, HEADER = 6, 12, 36  # pixels
+SWATCH, ENTRY = 20, 34  # side of a legend's swatch and height of its line, pixels
+ID_LINE = 12  # characters of an id on one line
+TINY = 5.5  # points
 
 
 def id_lines(image_id: str) -> str:
@@ -77,13 +78,6 @@ def shown_rows(index: pd.DataFrame, folders: dict[str, Path], rows: int) -> pd.D
     candidates = index[predicted]
     positions = np.linspace(0, len(candidates) - 1, min(rows, len(candidates))).round().astype(int)
     return candidates.iloc[positions]
-
-
-def read_miou(path: Path) -> float:
-    scores = read_json(path)
-    if not isinstance(scores, dict) or not isinstance(scores.get("miou"), int | float):
-        raise InputError(f"{path}: expected an evaluation with a miou, found none")
-    return scores["miou"]
 
 
 def read_row(row, folders: dict[str, Path], encoding: str, classes: str) -> list[Image.Image]:
@@ -131,7 +125,7 @@ def draw(
     width = tile_width(rows[0][0].width)
     tiles = [[resized(t, width, label=n > 0) for n, t in enumerate(row)] for row in rows]
     names = [id_lines(image_id) for image_id in ids]
-    left = MARGIN + max(text_width(line, SMALL) for n in names for line in n.split("\n")) + 2 * GAP
+    left = MARGIN + max(text_width(line, TINY) for n in names for line in n.split("\n")) + 2 * GAP
     content = len(titles) * (width + GAP) - GAP
     bottom = MARGIN + HEADER + sum(row[0].shape[0] + GAP for row in tiles)
 
@@ -153,15 +147,14 @@ def draw(
     for column, (name, score) in enumerate(titles.items()):
         x = left + column * (width + GAP)
         baseline = MARGIN + HEADER - 10
-        write(x, baseline, name, fontsize=PLAIN, weight="bold")
-        after = x + text_width(name, PLAIN, "bold") + 12
-        write(after, baseline, score, fontsize=SMALL + 0.5, color=GREY)
+        write(x, baseline, name, fontsize=LARGE, weight="bold")
+        after = x + text_width(name, LARGE, "bold") + 12
+        write(after, baseline, score, fontsize=PLAIN, color=GREY)
     y = MARGIN + HEADER
     for name, row in zip(names, tiles, strict=True):
         tall = row[0].shape[0]
-        write(
-            left - 2 * GAP, y + tall / 2, name, fontsize=SMALL, ha="right", va="center", color=GREY
-        )
+        style = {"fontsize": TINY, "ha": "right", "va": "center", "color": GREY}
+        write(left - 2 * GAP, y + tall / 2, name, **style)
         for column, tile in enumerate(row):
             x = left + column * (width + GAP)
             sheet[y : y + tall, x : x + width] = tile
@@ -194,7 +187,8 @@ def main(args: argparse.Namespace) -> None:
         ],
         "the arguments",
     )
-    miou = {name: read_miou(Path(path)) for name, path in args.scores}
+    classes = class_set(args.classes).names
+    miou = {name: read_evaluation(Path(path), classes)["miou"] for name, path in args.scores}
     index = shown_rows(read_index(args.images, labels=True), folders, args.rows)
     rows = [read_row(row, folders, args.encoding, args.classes) for row in index.itertuples()]
     titles = {"Image": "", "Ground truth": ""}

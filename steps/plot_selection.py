@@ -1,7 +1,9 @@
-"""Show the active samples of one run as a contact sheet, in order of rank.
+"""Show the active samples of one run beside the source images that they are compared with.
 
-Input    manifest
-Output   PNG: thumbnails; below each its rank, score, nearest anchor (if any) and image id
+Input    selection (JSON, from describe_selection)
+Output   PNG: a band for every source anchor that images were selected at: left the source images
+         closest to the anchor, right the selected images nearest to it in order of rank, below
+         each its rank, score and image id
 """
 
 import argparse
@@ -9,20 +11,27 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
-from mada.figures import DPI, GREY, save_figure, text_width
-from mada.files import read_csv
-from mada.images import read_image
+from mada.cli import StepParser, existing_file, positive_int, run_step
+from mada.figures import (
+    DPI,
+    GREY,
+    LARGE,
+    PAGE_WIDTH,
+    PLAIN,
+    SMALL,
+    save_figure,
+    text_width,
+    three_digits,
+)
+from mada.selections import by_anchor, read_selection, thumbnail
 
-THUMBNAIL = 200  # width, pixels
-CAPTION = 44  # height of the two lines below a thumbnail, pixels
-GAP, MARGIN, HEADER = 12, 16, 58  # pixels
-SWATCH = 11  # side of an anchor's colour, pixels
-SMALL, PLAIN, LARGE = 6, 7, 11  # points
-FEWEST, MOST = 4, 8  # columns, where there are enough images
+COLUMNS = 7  # of which as many are the source's as there are closest images
+MARGIN, GAP, WIDE_GAP = 12, 10, 30  # pixels
+HEADING, LINE = 34, 20  # heights of a heading and of a line below a thumbnail
+RULE = 2  # width of the line between source and selected images
+TINY = 5.5  # points
 
 
 def shortened(text: str, points: float, pixels: float) -> str:
@@ -34,126 +43,106 @@ def shortened(text: str, points: float, pixels: float) -> str:
     return short
 
 
-def three_digits(value: float) -> str:
-    """A number with three significant digits, without an exponent where that stays readable."""
-    value = float(f"{value:.3g}")
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if not 1e-3 <= size < 1e5:
-        text = f"{value:.2e}"
-    else:
-        text = f"{value:.{max(0, 2 - int(np.floor(np.log10(size))))}f}"
-    return text.replace("-", "−")
+class Sheet:
+    """A white page, in pixels, that grows downwards: pictures, lines and texts."""
+
+    def __init__(self, width: int):
+        self.width, self.height = width, MARGIN
+        self.pictures: list[tuple[int, int, Image.Image]] = []
+        self.rules: list[tuple[int, int, int]] = []  # x, top, bottom
+        self.texts: list[tuple[int, int, str, dict]] = []
+
+    def write(self, x: int, baseline: int, text: str, **style) -> None:
+        self.texts.append((x, baseline, text, style))
+
+    def save(self, path: Path) -> None:
+        height = self.height + MARGIN
+        pixels = np.full((height, self.width, 3), 255, dtype=np.uint8)
+        for x, y, picture in self.pictures:
+            pixels[y : y + picture.height, x : x + picture.width] = np.asarray(picture)
+        for x, top, bottom in self.rules:
+            pixels[top:bottom, x : x + RULE] = 190
+        figure = plt.figure(figsize=(self.width / DPI, height / DPI), dpi=DPI)
+        for x, baseline, text, style in self.texts:
+            figure.text(x / self.width, 1 - baseline / height, text, **style)
+        figure.figimage(pixels, origin="upper")
+        save_figure(figure, path)
 
 
-def columns_for(count: int) -> int:
-    """Columns that leave the fewest cells of the last row empty; the more the better."""
-    if count <= MOST:
-        return count
-    return min(range(FEWEST, MOST + 1), key=lambda columns: (-count % columns, -columns))
+def cell_width(sheet: Sheet) -> int:
+    return (sheet.width - 2 * MARGIN - (COLUMNS - 2) * GAP - WIDE_GAP) // COLUMNS
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
-    """The active samples in order of rank.
-
-    Raises
-    ------
-    InputError
-        If there is none, or a rank or score is not a number.
-    """
-    manifest = read_csv(path, ("image_id", "image", "rank", "score", "anchor"))
-    if manifest.empty:
-        raise InputError(f"{path}: expected at least one active sample, found an empty manifest")
-    for column in ("rank", "score", "anchor"):
-        found = manifest[column]
-        numbers = pd.to_numeric(found, errors="coerce")
-        wrong = ~np.isfinite(numbers) & ~(found.isna() & (column == "anchor"))
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise InputError(
-                f"{path}: row {row + 1}: expected a number as {column}, found {found.iloc[row]!r}"
-            )
-        manifest[column] = numbers
-    return manifest.sort_values(["rank", "image_id"], kind="stable")
+def selected_from(sheet: Sheet, source: int) -> int:
+    """Where the selected images begin, right of so many source images."""
+    return MARGIN + source * (cell_width(sheet) + GAP) - GAP + WIDE_GAP
 
 
-def thumbnail(path: str) -> np.ndarray:
-    """An image shrunk or enlarged to the thumbnails' width, (h, THUMBNAIL, 3) uint8."""
-    image = read_image(path)
-    height = max(1, round(image.height * THUMBNAIL / image.width))
-    return np.asarray(image.resize((THUMBNAIL, height), Image.Resampling.LANCZOS))
+def add_titles(sheet: Sheet, source: int) -> None:
+    baseline = sheet.height + LINE
+    titles = ((MARGIN, "Source images closest to the anchor"),)
+    titles += ((selected_from(sheet, source), "Selected target images: rank, score"),)
+    for x, title in titles:
+        sheet.write(x, baseline, title, fontsize=LARGE, weight="bold")
+    sheet.height += HEADING
 
 
-def anchor_colour(anchor: int) -> np.ndarray:
-    """A colour of its own for each of the first 20 anchors, RGB 0 … 255."""
-    strong_first = [*range(0, 20, 2), *range(1, 20, 2)]
-    return np.round(255 * np.array(plt.get_cmap("tab20")(strong_first[anchor % 20])[:3]))
+def add_cell(sheet: Sheet, x: int, bottom: int, row: dict, picture: Image.Image) -> None:
+    """A picture above ``bottom``, and below it its id, with rank and score if it has them."""
+    sheet.pictures.append((x, bottom - picture.height, picture))
+    baseline = bottom + LINE + 1
+    if "rank" in row:
+        rank = str(row["rank"])
+        sheet.write(x, baseline, rank, fontsize=SMALL, weight="bold")
+        after = x + text_width(rank, SMALL, "bold") + 8
+        sheet.write(after, baseline, three_digits(row["score"]), fontsize=SMALL)
+        baseline += LINE
+    name = shortened(row["image_id"], TINY, cell_width(sheet))
+    sheet.write(x, baseline, name, fontsize=TINY, color=GREY)
 
 
-def draw(
-    samples: pd.DataFrame, thumbnails: list[np.ndarray], headings: tuple[str, str], path: Path
-):
-    """Lay thumbnails and captions out on a grid of pixels, and write the picture."""
-    columns = columns_for(len(samples))
-    tall = max(len(t) for t in thumbnails)
-    cell = (tall + CAPTION + GAP, THUMBNAIL + GAP)
-    height = 2 * MARGIN + HEADER + -(-len(samples) // columns) * cell[0] - GAP
-    title, subtitle = headings
-    needed = max(text_width(title, LARGE, "bold"), text_width(subtitle, PLAIN)) + GAP
-    width = 2 * MARGIN + max(columns * cell[1] - GAP, needed)
-    sheet = np.full((height, width, 3), 255, dtype=np.uint8)
-    figure = plt.figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-
-    def write(x: float, y: float, text: str, **style) -> None:
-        figure.text(x / width, 1 - y / height, text, **style)
-
-    write(MARGIN, MARGIN + 20, title, fontsize=LARGE, weight="bold")
-    write(MARGIN, MARGIN + 43, subtitle, fontsize=PLAIN, color=GREY)
-    for n, (row, image) in enumerate(zip(samples.itertuples(), thumbnails, strict=True)):
-        x, y = MARGIN + n % columns * cell[1], MARGIN + HEADER + n // columns * cell[0]
-        y += tall - len(image)  # thumbnails of a row stand on one line
-        sheet[y : y + len(image), x : x + THUMBNAIL] = image
-        first, second = y + len(image) + 17, y + len(image) + 35
-        rank = f"{row.rank:.0f}"
-        write(x, first, rank, fontsize=PLAIN, weight="bold")
-        after = x + text_width(rank, PLAIN, "bold") + 10
-        write(after, first, three_digits(row.score), fontsize=PLAIN)
-        if pd.notna(row.anchor):
-            right = x + THUMBNAIL
-            sheet[first - SWATCH : first, right - SWATCH : right] = anchor_colour(int(row.anchor))
-            style = {"fontsize": PLAIN, "ha": "right"}
-            write(right - SWATCH - 6, first, f"anchor {row.anchor:.0f}", **style)
-        name = shortened(row.image_id, SMALL, THUMBNAIL)
-        write(x, second, name, fontsize=SMALL, color=GREY)
-    figure.figimage(sheet, origin="upper")
-    save_figure(figure, path)
+def add_band(sheet: Sheet, heading: tuple[str, str], source: list[dict], rows: list[dict]) -> None:
+    """One anchor: its source images, and beside them the images that were selected at it."""
+    width = cell_width(sheet)
+    pictures = {row["image"]: thumbnail(row["image"], width) for row in [*source, *rows]}
+    tall = max(picture.height for picture in pictures.values())
+    sheet.height += WIDE_GAP if sheet.pictures else 0
+    name, facts = heading
+    sheet.write(MARGIN, sheet.height + LINE, name, fontsize=PLAIN, weight="bold")
+    after = MARGIN + text_width(name, PLAIN, "bold") + GAP
+    sheet.write(after, sheet.height + LINE, facts, fontsize=SMALL, color=GREY)
+    top = sheet.height + HEADING
+    for n, row in enumerate(source):
+        add_cell(sheet, MARGIN + n * (width + GAP), top + tall, row, pictures[row["image"]])
+    left = selected_from(sheet, len(source))
+    beside, step = COLUMNS - len(source), tall + 2 * LINE + GAP
+    for n, row in enumerate(rows):
+        x, bottom = left + n % beside * (width + GAP), top + n // beside * step + tall
+        add_cell(sheet, x, bottom, row, pictures[row["image"]])
+    sheet.height = top + -(-len(rows) // beside) * step - GAP + 2
+    sheet.rules.append((left - WIDE_GAP // 2, top, sheet.height))
 
 
 def main(args: argparse.Namespace) -> None:
-    manifest = read_manifest(args.manifest)
-    shown = manifest.head(args.limit)
-    refuse(
-        [
-            f"{args.manifest}: {row.image_id}: expected an image at {row.image}, found no file"
-            for row in shown.itertuples()
-            if not Path(str(row.image)).is_file()
-        ],
-        "the manifest",
-    )
-    part = f"{len(shown)} of " if len(shown) < len(manifest) else ""
-    plural = "s" if len(manifest) > 1 else ""
-    parts = "rank, score" + (", nearest anchor" if shown["anchor"].notna().any() else "")
-    subtitle = f"{part}{len(manifest)} active sample{plural} ({parts}, image id)"
-    thumbnails = [thumbnail(image) for image in shown["image"]]
-    draw(shown, thumbnails, (args.title, subtitle), args.output)
-    print(f"{args.output}: {len(shown)} of {len(manifest)} active samples")
+    selection = read_selection(args.selection)
+    sheet = Sheet(round(PAGE_WIDTH * DPI))
+    bands = by_anchor(selection, args.limit)
+    add_titles(sheet, max(len(anchor["closest_source_images"]) for _, anchor, _ in bands))
+    for number, anchor, rows in bands:
+        facts = (
+            f"images nearest to it: {anchor['source_images']} of the source, "
+            f"{anchor['pool_images']} of the pool, {anchor['selected_images']} of the selected"
+        )
+        heading = (f"Anchor {number}", facts)
+        add_band(sheet, heading, anchor["closest_source_images"], rows)
+    sheet.save(args.output)
+    total = len(selection["selected"])
+    print(f"{args.output}: {min(args.limit, total)} of {total} active samples")
 
 
 def parser() -> StepParser:
     parser = StepParser(__doc__)
-    parser.add_argument("--manifest", required=True, type=existing_file)
-    parser.add_argument("--title", default="Active samples", help="strategy and budget, say")
+    parser.add_argument("--selection", required=True, type=existing_file)
     parser.add_argument("--limit", type=positive_int, default=40, help="images to show at most")
     parser.add_argument("--output", required=True, type=Path)
     return parser

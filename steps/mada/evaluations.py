@@ -1,0 +1,47 @@
+"""Reading the scores that ``evaluate`` writes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mada.cli import InputError
+from mada.files import read_json
+
+
+def read_evaluation(path: Path, classes: tuple[str, ...]) -> dict:
+    """Read the scores of a model.
+
+    Parameters
+    ----------
+    path : Path
+        JSON of ``mada.metrics.score_table``.
+    classes : tuple of str
+        Names of the C classes that it must be of.
+
+    Returns
+    -------
+    dict
+        ``miou`` (a share), ``iou`` (C,) float64 in the order of the classes, NaN for a class that
+        is neither present nor predicted, and ``confusion`` (C, C) int64, rows true classes.
+
+    Raises
+    ------
+    InputError
+        If the file is no such evaluation, or of other classes.
+    """
+    stored = read_json(path)
+    if not isinstance(stored, dict) or not isinstance(stored.get("miou"), int | float):
+        raise InputError(f"{path}: expected an evaluation with a miou, found none")
+    if set(stored.get("iou", ())) != set(classes):
+        raise InputError(
+            f"{path}: expected the IoU of {', '.join(classes)}, "
+            f"found {', '.join(stored.get('iou', ())) or 'none'}"
+        )
+    confusion = np.array(stored.get("confusion", ()), dtype=np.int64)
+    if confusion.shape != (len(classes), len(classes)):
+        raise InputError(
+            f"{path}: expected a confusion matrix of {len(classes)} classes, "
+            f"found shape {confusion.shape}"
+        )
+    iou = np.array([stored["iou"][name] for name in classes], dtype=np.float64)
+    return {"miou": float(stored["miou"]), "iou": iou, "confusion": confusion}

@@ -1,0 +1,119 @@
+"""What the pictures and the report show: runs, variants, settings.
+
+The pictures are of the first seed's run, scores of all seeds.
+"""
+
+from settings import NEED_UNLABELLED
+
+PICTURE = f"results/{{preset}}/figures/{SUMMARY}"
+# Whether the target is adapted to, and so has features of M1 and anchors of its own.
+ADAPTED = any(variant in NEED_UNLABELLED for variant in config["variants"])
+LAST = (config["variants"] or ["M1"])[-1]
+# What the report shows of the settings: all that shape the results.
+REPORTED = """
+    preset seeds classes source_layout target_layout source_size target_size tuning_split
+    validation_split annotation_mode annotation_holdout warmup_method strategy budget exclude
+    include mask_rule distance source_anchors target_anchors variants compare upper_bound
+    network training warmup finetune adapt training_threads inference_threads
+""".split()
+
+
+def shown_run(wildcards):
+    """The wildcards of the run that is shown: the first seed's."""
+    return chosen_run(wildcards, config["seeds"][0], wildcards["strategy"])
+
+
+def first_run(wildcards, name):
+    """A file of the run that is shown."""
+    return run_file(wildcards, config["seeds"][0], wildcards["strategy"], name)
+
+
+def first_warmup(wildcards, name):
+    return warmup_file(wildcards, config["seeds"][0], name)
+
+
+def history_rows(wildcards):
+    """Variant -> history of every training of the ladder; a checkpoint of one's own has none."""
+    variants = [] if wildcards["method"] == "checkpoint" else ["M0"]
+    variants += ["M1", *config["variants"]]
+    row = (wildcards, config["seeds"][0], wildcards["strategy"])
+    return {name: training_file(*row, name, "history.csv") for name in variants}
+
+
+def panel_rows(wildcards):
+    """Variant -> scores of those whose predictions are shown beside the ground truth (Figure 3)."""
+    row = (wildcards, config["seeds"][0], wildcards["strategy"])
+    return {
+        name: score_file(*row, name, "val")
+        for name in dict.fromkeys(["M0", "M1", LAST])
+    }
+
+
+def variant_scores(wildcards, variant):
+    """Scores of a variant, one file a seed."""
+    strategy = "all" if variant == "Mu" else wildcards["strategy"]
+    return [
+        score_file(wildcards, seed, strategy, variant, SCORED_ON)
+        for seed in config["seeds"]
+    ]
+
+
+def class_rows(wildcards):
+    """(variant, scores) of those that are compared class by class, one a seed."""
+    variants = ["M0", "M1", LAST]
+    if config["upper_bound"] and not MANUAL:
+        variants.append("Mu")
+    return [
+        (variant, path)
+        for variant in dict.fromkeys(variants)
+        for path in variant_scores(wildcards, variant)
+    ]
+
+
+def reported_settings():
+    """Settings in the order of REPORTED; of a method's own section only what it reads."""
+    settings = {name: config[name] for name in REPORTED}
+    method = config["warmup_method"]
+    if method == "checkpoint":
+        settings.pop("warmup")
+    else:
+        names = ("iterations", "learning_rate", *WARMUP_SETTINGS[method])
+        settings["warmup"] = {name: config["warmup"][name] for name in names}
+    read = {name for variant in config["variants"] for name in ADAPT_SETTINGS[variant]}
+    settings["adapt"] = {
+        name: value for name, value in config["adapt"].items() if name in read
+    }
+    return settings
+
+
+def pictures():
+    """Names of the pictures; those that need labels only where there are some."""
+    names = ["selection", "features", "histories"]
+    names += ["classes", "confusion"] if SCORED_ON else []
+    return names + (["panels"] if VALIDATED else [])
+
+
+def picture(name):
+    return f"{PICTURE.format(**CHOSEN)}/{name}.png"
+
+
+def caption(name):
+    return recorded(Path(workflow.basedir).resolve() / "report" / f"{name}.rst")
+
+
+def page():
+    """The report and its pictures, once there is something to tell."""
+    if any(waits(seed, config["strategy"]) for seed in config["seeds"]):
+        return []
+    return [
+        f"results/{config['preset']}/report.html",
+        *(picture(name) for name in pictures()),
+    ]
+
+
+def ladder(kind):
+    """The table of scores as csv or md, where there are scores."""
+    if not SCORED_ON:
+        return []
+    folder = SUMMARY.format(**CHOSEN)
+    return f"results/{config['preset']}/tables/{folder}/ladder.{kind}"
