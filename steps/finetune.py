@@ -8,6 +8,7 @@ where there are several.
 """
 
 import argparse
+
 from torch import Tensor
 
 from mada.cli import StepParser, existing_file, run_step

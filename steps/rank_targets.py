@@ -37,10 +37,11 @@ def main(args: argparse.Namespace) -> None:
     if args.strategy in PER_BUDGET and args.budget is None:
         raise InputError(f"budget: expected one, since {args.strategy} chooses a set; found none")
     exclude, include = set(read_ids(args.exclude)), set(read_ids(args.include))
+    labelled = {i for path in args.earlier for i in read_csv(path, ("image_id",))["image_id"]}
     count = 0
     if args.budget is not None:
-        count = budget_count(args.budget, len(scores), len(exclude))
-        check_lists(set(scores["id"]), count, exclude, include)
+        count = budget_count(args.budget, len(scores), len(exclude | labelled))
+        check_lists(set(scores["id"]), count, exclude | labelled, include)
     pool = Pool(
         features,
         anchors,
@@ -49,8 +50,8 @@ def main(args: argparse.Namespace) -> None:
         masked=args.distance == "masked",
         seed=args.seed,
         wanted=max(0, count - len(include)),
-        taken=scores["id"].isin(include).to_numpy(),
-        barred=scores["id"].isin(exclude).to_numpy(),
+        taken=scores["id"].isin(include | labelled).to_numpy(),
+        barred=scores["id"].isin(exclude - labelled).to_numpy(),
     )
     score, anchor = load_strategies()[args.strategy](pool)
     if not np.isfinite(score).all():
@@ -82,6 +83,13 @@ def parser() -> StepParser:
     parser.add_argument("--budget", help="a share like 5%% or a count like 16")
     parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
     parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
+    parser.add_argument(
+        "--earlier",
+        nargs="*",
+        default=[],
+        type=existing_file,
+        help="manifests of earlier rounds, whose images are labelled already",
+    )
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)

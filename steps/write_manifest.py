@@ -23,7 +23,8 @@ def main(args: argparse.Namespace) -> None:
     twice = ranking.loc[ranking["image_id"].duplicated(), "image_id"]
     if len(twice):
         raise InputError(f"{args.ranking}: expected unique ids, found {twice.iloc[0]!r} twice")
-    exclude, include = read_ids(args.exclude), read_ids(args.include)
+    labelled = [i for path in args.earlier for i in read_csv(path, ("image_id",))["image_id"]]
+    exclude, include = [*read_ids(args.exclude), *labelled], read_ids(args.include)
     count = budget_count(args.budget, len(index), len(set(exclude)))
     chosen = active_samples(ranking, count, exclude, include)
     manifest = chosen.merge(
@@ -49,6 +50,13 @@ def parser() -> StepParser:
     parser.add_argument("--budget", required=True, help="a share like 5%% or a count like 16")
     parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
     parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
+    parser.add_argument(
+        "--earlier",
+        nargs="*",
+        default=[],
+        type=existing_file,
+        help="manifests of earlier rounds, whose images are labelled already",
+    )
     parser.add_argument("--output", required=True, type=Path)
     return parser
 

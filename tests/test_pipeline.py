@@ -1,6 +1,7 @@
 """Whole runs of the workflow on a tiny pair of domains, as a user starts them."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -111,7 +112,7 @@ def test_the_ladder_is_built_to_its_last_rung(finished):
     assert table["variant"].tolist() == ["M0", "M1", "M1+", "M2", "M3", "M4"]
     assert table["iterations"].tolist() == [4, 7, 10, 10, 10, 10]
     assert table["miou"].between(0, 100).all()
-    for name in ("panels", "selection", "histories"):
+    for name in ("panels", "selection", "histories", "features", "classes", "confusion"):
         Image.open(finished / f"results/demo/figures/{SUMMARY}/{name}.png").verify()
 
 
@@ -143,9 +144,12 @@ def test_a_second_run_has_nothing_to_do_wherever_the_checkout_lies(finished):
         moved.rename(finished)
 
 
-REPORT = {"tabulate_scores", "plot_panels", "plot_history"}
-FROM_TARGET_ANCHORS = {"cluster_target_anchors", "adapt", "evaluate"} | REPORT | {"plot_selection"}
+REPORT = {"tabulate_scores", "plot_panels", "plot_history", "plot_classes", "plot_confusion"}
+REPORT |= {"write_report"}
+FROM_TARGET_ANCHORS = {"cluster_target_anchors", "adapt", "evaluate"} | REPORT
+FROM_TARGET_ANCHORS |= {"plot_selection", "plot_features"}
 FROM_MANIFEST = FROM_TARGET_ANCHORS | {
+    "describe_selection",
     *("write_manifest", "collect_annotations", "finetune", "continue_finetuning"),
     *("extract_adapted_features", "pseudo_label"),
 }
@@ -183,6 +187,8 @@ def test_a_setting_of_one_variant_reruns_that_variant_alone(finished):
         ("mada/distances.py", FROM_ANCHORS),
         ("adapt.py", {"adapt", "continue_finetuning", "evaluate"} | REPORT),
         ("check_settings.py", set()),
+        ("mada/strategies/mada.py", FROM_MANIFEST | {"rank_targets"}),
+        ("mada/strategies/nearest.py", set()),
     ],
 )
 def test_an_edited_file_reruns_its_importers_and_what_follows(finished, file, expected):
@@ -230,7 +236,9 @@ def test_online_pseudo_labels_need_no_pseudo_label_job(finished):
 
 
 def test_every_variant_is_a_target(finished):
-    assert planned(finished, "M0", "M1", "M1plus", "M2", "M3", "M4", "select") == set()
+    assert planned(finished, "M0", "M1", "M1plus", "M2", "M3", "M4") == set()
+    hand_off = {"pre_annotate", "write_bundle", "estimate_cost"}
+    assert planned(finished, "select") == hand_off
     again = planned(finished, "Mu")
     assert {"write_manifest", "finetune", "continue_finetuning", "evaluate"} <= again
     assert not again & {"warmup", "adapt"}
@@ -242,8 +250,26 @@ def test_without_validation_labels_all_but_the_scores_is_made_and_said(finished)
     assert result.returncode == 0, result.stderr[-6000:]
     assert "No scores: validation_split is false" in result.stderr
     figures = finished / f"results/demo/figures/{SUMMARY[:-1]}1"
-    assert sorted(path.name for path in figures.iterdir()) == ["histories.png", "selection.png"]
+    names = ["features.png", "histories.png", "selection.png"]
+    assert sorted(path.name for path in figures.iterdir()) == names
+    assert "No scores" in (finished / "results/demo/report.html").read_text(encoding="utf-8")
     assert not (finished / f"results/demo/tables/{SUMMARY[:-1]}1").exists()
+    assert snakemake(finished).returncode == 0  # the one report tells of the last run
+    assert "No scores" not in (finished / "results/demo/report.html").read_text(encoding="utf-8")
+
+
+def test_snakemakes_own_report_holds_the_table_and_the_pictures_with_captions(finished):
+    result = snakemake(finished, "--report", "snakemake-report.html")
+    assert result.returncode == 0, result.stderr[-6000:]
+    text = (finished / "snakemake-report.html").read_text(encoding="utf-8")
+    for name in ("selection", "features", "panels", "classes", "confusion", "histories"):
+        assert f"Adding {name}.png" in result.stderr
+    assert "Adding ladder.csv" in result.stderr
+    for category in ("Selection", "Scores", "Predictions", "Training"):
+        assert f'"{category}"' in text
+    for file in (finished / "workflow/report").glob("*.rst"):
+        assert file.read_text().split()[0] in text
+    assert "Rings mark the selected images" in text
 
 
 def test_folders_with_spaces_work(tmp_path):
@@ -368,9 +394,12 @@ def test_config_yaml_wins_over_the_preset_and_the_command_line_over_both(finishe
 
 
 def test_select_ends_with_the_manifest_and_its_bundle(finished):
+    result = snakemake(finished, "select")
+    assert result.returncode == 0, result.stderr[-6000:]
     bundle = finished / ROUND / "bundle"
     assert len(list((bundle / "images").glob("*.png"))) == 3
     assert (bundle / "README.txt").is_file()
+    assert "images handed out | 3" in (finished / ROUND / "cost/handed-out.md").read_text()
 
 
 def test_a_checkpoint_of_ones_own_takes_the_place_of_the_warmup(finished):
@@ -383,3 +412,97 @@ def test_a_checkpoint_of_ones_own_takes_the_place_of_the_warmup(finished):
     own = finished / WARMUP.replace("adaptseg", "checkpoint")
     ranking = (finished / WARMUP / "select/mada-K3/ranking.csv").read_text()
     assert (own / "select/mada-K3/ranking.csv").read_text() == ranking
+
+
+def test_several_gpus_start_as_many_processes_and_rerun_nothing(finished):
+    assert planned(finished, "--config", "gpus=2") == set()
+    result = snakemake(finished, "-n", "-p", "--forcerun", "warmup", "--config", "gpus=2")
+    launched = [line for line in result.stdout.splitlines() if "torch.distributed.run" in line]
+    assert len(launched) == 5  # warm-up, fine-tuning and continuing it, and … below
+    assert all("--nproc-per-node=2" in line for line in launched)
+    assert "gpu=2" in result.stdout
+
+
+@pytest.mark.parametrize("method", ["minent", "clan"])
+def test_every_warmup_method_has_its_place_and_its_files(finished, method):
+    names = planned(finished, "M4", "--config", f"warmup_method={method}", "variants=[M4]")
+    assert ("warmup" in names) == (method == "clan")
+    assert ("warmup_without_discriminator" in names) == (method == "minent")
+    assert not names & {"index_source", "index_target"}
+
+
+BRIGHTEST = """\
+from mada.acquisition import Acquisition, Pool, strategy
+
+
+@strategy("brightest")
+def largest_features(pool: Pool) -> Acquisition:
+    return pool.features.sum(axis=1), None
+"""
+
+
+def test_a_strategy_of_ones_own_is_one_more_file(finished):
+    file = finished / "steps/mada/strategies/brightest.py"
+    manifest = f"{WARMUP}/runs/brightest-K3-b25pct/round-0/manifest.csv"
+    assert "strategy: 'brightest' is not one of" in refusal(
+        finished, "--config", "strategy=brightest"
+    )
+    file.write_text(BRIGHTEST)
+    try:
+        assert planned(finished) == set()
+        chosen = ("--config", "strategy=brightest")
+        assert planned(finished, manifest, *chosen) == {"rank_targets", "write_manifest"}
+        result = snakemake(finished, manifest, *chosen)
+        assert result.returncode == 0, result.stderr[-6000:]
+        sums = np.load(finished / WARMUP / "features/target_train.npy").sum(axis=1)
+        ids = pd.read_csv(finished / WARMUP / "features/target_train.csv")["id"]
+        expected = ids[np.argsort(-sums)].tolist()[:3]
+        assert pd.read_csv(finished / manifest)["image_id"].tolist() == expected
+        file.write_text(BRIGHTEST + "# edited\n")
+        assert planned(finished, manifest, *chosen) == {"rank_targets", "write_manifest"}
+    finally:
+        file.unlink()
+
+
+def test_a_strategy_that_chooses_a_set_ranks_for_each_budget_and_is_measured(finished):
+    measures = f"{WARMUP}/runs/target-medoids-K3-b25pct/round-0/selection.json"
+    steps = {"choose_targets", "write_manifest", "measure_selection"}
+    assert planned(finished, measures) == steps
+    result = snakemake(finished, measures)
+    assert result.returncode == 0, result.stderr[-6000:]
+    found = json.loads((finished / measures).read_text())
+    assert (found["images"], found["picks"]) == (12, 3)
+    ranking = pd.read_csv(finished / WARMUP / "select/target-medoids-K3-b25pct/ranking.csv")
+    manifest = pd.read_csv(finished / measures.replace("selection.json", "manifest.csv"))
+    assert manifest["image_id"].tolist() == ranking["image_id"].tolist()[:3]
+    assert planned(finished, measures.replace("b25pct", "b50pct")) == steps
+    assert planned(finished, measures) == set()
+
+
+def test_the_single_centroid_has_an_anchor_of_its_own(finished):
+    result = snakemake(finished, "-n", "M1", "--config", "strategy=single-centroid")
+    assert result.returncode == 0, result.stderr
+    assert "select/single-centroid-K1/ranking.csv" in result.stdout
+    assert "anchors/source-K1.npy" in result.stdout
+
+
+def test_a_round_that_is_appended_labels_other_images_and_leaves_the_first_as_it_is(finished):
+    """The first round is the run of one round with its budget; the second goes on from its M1."""
+    before = checksums(finished)
+    rounds = ("M4", "--config", "rounds=[25%,2]", "variants=[M4]")
+    names = planned(finished, *rounds)
+    assert {"extract_source_features_again", "rank_targets_again", "finetune"} <= names
+    assert not names & {"warmup", "extract_target_features", "rank_targets", "pre_annotate"}
+    result = snakemake(finished, *rounds)
+    assert result.returncode == 0, result.stderr[-6000:]
+    after = checksums(finished)
+    assert {name: after[name] for name in before} == before
+    second = finished / WARMUP / "runs/mada-K3-b25pct+2/round-1"
+    ids = [set(pd.read_csv(run / "manifest.csv")["image_id"]) for run in (finished / ROUND, second)]
+    assert [len(each) for each in ids] == [3, 2] and not ids[0] & ids[1]
+    ranking = pd.read_csv(second / "ranking.csv")
+    free = ranking[~ranking["image_id"].isin(ids[0])]
+    assert set(free["image_id"][:2]) == ids[1]  # the next in the order of the newest features
+    pseudo = set(pd.read_csv(second / "pseudo_labels/index.csv")["id"])
+    assert len(pseudo) == 7 and not pseudo & (ids[0] | ids[1])
+    assert planned(finished, *rounds) == set()

@@ -165,3 +165,11 @@ def test_values_of_the_command_line_get_their_types():
     assert typed("false") is False
     for value in ("5%", 16, "M1+", ["M1+"], None, True):
         assert typed(value) == value
+
+
+def test_rounds_rank_by_features_that_they_have():
+    assert problems(rounds=["2.5%", 16]) == []
+    assert problems(rounds=["5%"], strategy="aada") == []
+    (line,) = problems(rounds=["2.5%", "2.5%"], strategy="aada")
+    assert line.startswith("rounds: aada ranks by the warm-up's discriminator")
+    assert problems(rounds=["2.5"])[0].startswith("rounds.0: '2.5' does not match")

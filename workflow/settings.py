@@ -7,8 +7,12 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
+from sources import registered_strategies
+
 HERE = Path(__file__).parent
+STEPS = HERE.parent / "steps"
 SCHEMA = HERE / "schemas" / "config.schema.yaml"
+WITHOUT_DISCRIMINATOR = ("checkpoint", "none", "minent")
 # These rank by the warm-up's discriminator.
 NEED_DISCRIMINATOR = ("adversarial", "aada")
 NEED_UNLABELLED = ("M2", "M3", "M4")
@@ -37,6 +41,8 @@ def setting_problems(config: Mapping, command_line: Mapping) -> list[str]:
     if config.get("preset") not in presets:
         return [f"preset: expected one of {presets}, found {config.get('preset')!r}"]
     schema = yaml.safe_load(SCHEMA.read_text())
+    # What `strategy` stands for in the schema, `compare` refers to.
+    schema["properties"]["strategy"]["enum"] = sorted(registered_strategies(STEPS))
     nested = {name for name, value in command_line.items() if isinstance(value, Mapping)}
     problems = [
         f"{name}: expected nested settings in a file given with --configfile, found --config"
@@ -91,13 +97,17 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
             yield name, f"expected a file, found none at {config[name]}"
 
     strategies = [config.get("strategy"), *config.get("compare", [])]
-    if config.get("warmup_method") == "checkpoint":
-        if config.get("warmup_checkpoint") is None:
-            yield "warmup_checkpoint", "expected a file for warmup_method checkpoint, found none"
+    method = config.get("warmup_method")
+    if method == "checkpoint" and config.get("warmup_checkpoint") is None:
+        yield "warmup_checkpoint", "expected a file for warmup_method checkpoint, found none"
+    if method in WITHOUT_DISCRIMINATOR:
         for strategy in sorted(set(strategies) & set(NEED_DISCRIMINATOR)):
             key = "strategy" if strategy == config.get("strategy") else "compare"
-            yield key, f"{strategy} needs the discriminator of a warm-up, a checkpoint has none"
+            yield key, f"{strategy} needs a discriminator, warmup_method {method} has none"
 
+    if len(config.get("rounds") or []) > 1:
+        for strategy in sorted(set(strategies) & set(NEED_DISCRIMINATOR)):
+            yield "rounds", f"{strategy} ranks by the warm-up's discriminator: expected one round"
     share = re.fullmatch(r"([0-9.]+)%", str(config.get("budget", "1%")))
     amount = float(share[1]) if share else float(config["budget"])
     if amount == 0 or (share and amount > 100):
@@ -106,6 +116,24 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     for variant in NEED_UNLABELLED:
         if everything and variant in config.get("variants", []):
             yield "variants", f"{variant} needs images without label, all are to be labelled"
+
+    training = config.get("training", {})
+    pieces = max(1, config.get("gpus", 0)) * training.get("accumulate", 1)
+    if training.get("batch_size", pieces) % pieces:
+        yield (
+            "training.batch_size",
+            f"expected a multiple of gpus times training.accumulate, {pieces}, "
+            f"found {training['batch_size']}",
+        )
+
+    folder = config.get("predict_images")
+    if folder is not None and not Path(folder).is_dir():
+        yield "predict_images", f"expected a folder, found none at {folder}"
+    if config.get("annotation_holdout"):
+        if config.get("annotation_mode") != "manual":
+            yield "annotation_holdout", "needs annotation_mode manual"
+        if config.get("validation_split", True):
+            yield "annotation_holdout", "is for targets without validation_split"
 
     for name in ("source", "target"):
         layout = config.get(f"{name}_layout", "folder")

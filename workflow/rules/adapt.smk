@@ -8,7 +8,8 @@ rule finetune:
         classes=CLASS_TABLE,
         source="results/{preset}/index/source.csv",
         annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
-        model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
+        earlier=earlier_annotations,
+        model=starting_model,
         statistics="results/{preset}/index/target_train.csv",
         tune=tune_index,
     output:
@@ -19,19 +20,23 @@ rule finetune:
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
     threads: config["training_threads"]
     resources:
-        mem_mb=3000,
-        loader_workers=config["loader_workers"],
+        **network_needs(3000, 30, config["training_threads"], config["gpus"]),
+        launcher=LAUNCHER,
         save_every=config["save_every"],
     params:
         flags=training_flags(config["training_threads"], config["finetune"]),
         tune=tune_flag,
+        earlier=earlier_flag,
     shell:
         r"""
-        python {input.script:q} --source {input.source:q} \
-            --target {input.annotations:q}/index.csv --statistics {input.statistics:q} \
+        exec {resources.launcher} {input.script:q} --source {input.source:q} \
+            --target {input.annotations:q}/index.csv {params.earlier} \
+            --statistics {input.statistics:q} \
             {params.tune} --model {input.model:q} --seed {wildcards.seed} {params.flags} \
             --save-every {resources.save_every} --loader-workers {resources.loader_workers} \
             --history {output.history:q} --output {output.model:q} >{log:q} 2>&1
@@ -46,17 +51,26 @@ use rule extract_source_features as extract_adapted_features with:
         images="results/{preset}/index/target_train.csv",
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
     output:
-        features="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.npy",
-        table="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.csv",
+        features=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.npy"
+        ),
+        table=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.csv"
+        ),
     log:
-        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.log",
+        part(
+            "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.log"
+        ),
     benchmark:
-        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.tsv"
+        part(
+            "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/target_train.tsv"
+        )
     params:
         flags=network_use(
             config["inference_threads"], images_size=config["target_size"]
         ),
         files="",
+        shard=shard_flag,
 
 
 use rule cluster_source_anchors as cluster_target_anchors with:
@@ -83,7 +97,7 @@ rule pseudo_label:
         **step("pseudo_label"),
         classes=CLASS_TABLE,
         images="results/{preset}/index/target_train.csv",
-        annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
+        annotations=all_annotations,
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
     output:
         labels=directory(
@@ -94,12 +108,16 @@ rule pseudo_label:
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/pseudo_label.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
     threads: config["inference_threads"]
     resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
+        **INFERENCE,
     params:
+        annotations=lambda wildcards, input: flags(
+            annotations=[f"{folder}/index.csv" for folder in input.annotations]
+        ),
         flags=network_use(
             config["inference_threads"],
             images_size=config["target_size"],
@@ -108,7 +126,7 @@ rule pseudo_label:
     shell:
         r"""
         python {input.script:q} --images {input.images:q} \
-            --annotations {input.annotations:q}/index.csv --model {input.model:q} {params.flags} \
+            {params.annotations} --model {input.model:q} {params.flags} \
             --loader-workers {resources.loader_workers} --output {output.labels:q} >{log:q} 2>&1
         """
 
@@ -120,6 +138,7 @@ rule adapt:
         classes=CLASS_TABLE,
         source="results/{preset}/index/source.csv",
         annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
+        earlier=earlier_annotations,
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
         statistics="results/{preset}/index/target_train.csv",
         tune=tune_index,
@@ -139,20 +158,24 @@ rule adapt:
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-{rung}-V{v}.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
     threads: config["training_threads"]
     resources:
-        mem_mb=3000,
-        loader_workers=config["loader_workers"],
+        **network_needs(3500, 30, config["training_threads"], config["gpus"]),
+        launcher=LAUNCHER,
         save_every=config["save_every"],
     params:
         flags=lambda wildcards: adapt_flags(wildcards.rung),
         files=adapt_files,
         tune=tune_flag,
+        earlier=earlier_flag,
     shell:
         r"""
-        python {input.script:q} --source {input.source:q} \
-            --target {input.annotations:q}/index.csv --statistics {input.statistics:q} \
+        exec {resources.launcher} {input.script:q} --source {input.source:q} \
+            --target {input.annotations:q}/index.csv {params.earlier} \
+            --statistics {input.statistics:q} \
             {params.tune} --model {input.model:q} {params.files} --seed {wildcards.seed} \
             {params.flags} --save-every {resources.save_every} \
             --loader-workers {resources.loader_workers} --history {output.history:q} \
@@ -167,6 +190,7 @@ use rule adapt as continue_finetuning with:
         classes=CLASS_TABLE,
         source="results/{preset}/index/source.csv",
         annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
+        earlier=earlier_annotations,
         model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
         statistics="results/{preset}/index/target_train.csv",
         tune=tune_index,

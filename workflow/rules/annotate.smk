@@ -7,13 +7,13 @@ selection then stands as it was handed out, whatever a newer model would select.
 
 
 rule pre_annotate:
-    """M0's labels of the active samples where it is sure, for people to correct."""
+    """The newest model's labels of the active samples where it is sure, for people to correct."""
     input:
         **step("pseudo_label"),
         classes=CLASS_TABLE,
         images="results/{preset}/index/target_train.csv",
         manifest="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/manifest.csv",
-        model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
+        model=starting_model,
     output:
         labels=directory(
             "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/pre_annotations"

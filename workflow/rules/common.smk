@@ -1,6 +1,7 @@
 """Schema check and the helpers that rules are written with."""
 
 import json
+import math
 import re
 import shlex
 import sys
@@ -8,9 +9,11 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-sys.path.insert(0, workflow.basedir)
-from settings import setting_problems, typed
-from sources import imported_modules
+STEPS = Path(workflow.basedir).resolve().parent / "steps"
+sys.path[:0] = [workflow.basedir, str(STEPS)]
+from mada.annotation.handover import HANDED_OUT, RETURNED, returned_files
+from settings import WITHOUT_DISCRIMINATOR, setting_problems, typed
+from sources import imported_modules, registered_strategies
 
 on_command_line = workflow.config_settings.config
 config |= {name: typed(value) for name, value in on_command_line.items()}
@@ -18,8 +21,6 @@ problems = setting_problems(config, on_command_line)
 if problems:
     raise WorkflowError("the settings cannot be used:\n" + "\n".join(problems))
 validate(config, schema="../schemas/config.schema.yaml")  # fills in the defaults
-
-STEPS = Path(workflow.basedir).resolve().parent / "steps"
 
 
 def recorded(path):
@@ -36,6 +37,17 @@ def step(name):
         "script": recorded(script),
         "modules": [recorded(path) for path in imported_modules(script)],
     }
+
+
+STRATEGIES = registered_strategies(STEPS)
+FOR_ANY_BUDGET = "|".join(n for n, found in STRATEGIES.items() if not found.per_budget)
+FOR_ONE_BUDGET = "|".join(n for n, found in STRATEGIES.items() if found.per_budget)
+
+
+def strategy_modules(wildcards):
+    """The file of a strategy and all it imports of ours: the others' change nothing for it."""
+    file = STRATEGIES[wildcards.strategy].file
+    return [recorded(path) for path in (file, *imported_modules(file, STEPS))]
 
 
 def flags(**settings):
@@ -58,7 +70,9 @@ def encoding(layout):
     """What numbers a layout's label files hold (steps/mada/layouts.py, without importing it)."""
     return {
         "gta5": "gta5-ids",
+        "synthia": "synthia-ids",
         "cityscapes": "cityscapes-ids",
+        "cityscapes-train-ids": "cityscapes-train-ids",
         "camvid": "own-ids",
         "folder": "own-ids",
     }[layout]
@@ -92,7 +106,8 @@ def training_flags(threads, settings):
     training = config["training"]
     more = {"source_encoding": encoding(config["source_layout"])}
     more |= {"source_size": config["source_size"], "target_size": config["target_size"]}
-    for name in ("crop", "resize_range", "flip", "momentum", "weight_decay", "power"):
+    names = ("crop", "resize_range", "flip", "momentum", "weight_decay", "power")
+    for name in (*names, "accumulate", "batch_norm", "compile"):
         more[name] = training[name]
     if config["tuning_split"] and training["tune_every"]:
         more |= {
@@ -114,6 +129,87 @@ ADAPT_SETTINGS = {
         *("pseudo_weight", "pseudo_source", "pseudo_threshold"),
     ),
 }
+
+
+ADVERSARIAL = ("adversarial_weight", "discriminator_learning_rate")
+# The settings of section `warmup` that a method reads beyond those of every training.
+WARMUP_SETTINGS = {
+    "none": (),
+    "minent": ("entropy_weight",),
+    "adaptseg": ADVERSARIAL,
+    "advent": ADVERSARIAL,
+    "clan": ADVERSARIAL,
+}
+
+
+def warmup_flags(wildcards):
+    """Flags of the warm-up by one method."""
+    names = ("iterations", "learning_rate", *WARMUP_SETTINGS[wildcards.method])
+    settings = {name: config["warmup"][name] for name in names}
+    return training_flags(
+        config["inference_threads"], {"method": wildcards.method} | settings
+    )
+
+
+def flavour(name):
+    """The name of an environment, or of its variant for GPUs where the settings ask for some."""
+    return f"{name}-cuda" if config["gpus"] and name != "report" else name
+
+
+def environment(name):
+    """The conda file of an environment."""
+    return f"../../envs/{flavour(name)}.yaml"
+
+
+def image(name):
+    """The image of an environment."""
+    return config["container_image"].replace("{environment}", flavour(name))
+
+
+def needs(memory, minutes, gpus=0):
+    """What a job asks a cluster for, in MB and minutes, and at each retry as much again.
+
+    Memory counts two Snakemake processes around the step too.  Presets with larger images and
+    longer trainings multiply the demo's figures.  With tasks=0 SLURM starts a job once and not
+    once for each GPU.
+    """
+
+    def tries(amount):
+        return lambda wildcards, attempt: math.ceil(amount * attempt)
+
+    found = {
+        "mem_mb": tries(memory * config["memory_scale"]),
+        "runtime": tries(minutes * config["runtime_scale"]),
+    }
+    return found | ({"gpu": gpus, "tasks": 0} if gpus else {})
+
+
+def network_needs(memory, minutes, threads, gpus):
+    """What a job with a network asks for: a process for each GPU, with loader workers of its own.
+
+    Resources, not params: a model need not be trained anew on a machine with other GPUs.
+    """
+    processes = max(gpus, 1)
+    workers = config["loader_workers"]
+    found = {
+        "loader_workers": workers,
+        "cpus_per_task": processes * (threads + workers),
+    }
+    return found | needs(memory * processes, minutes, gpus)
+
+
+# From the demo's benchmarks, with room: 0.2 GB and 28 s at most, 1.4 GB and 25 s.
+LIGHT = needs(1000, 10)
+ONE_GPU = min(config["gpus"], 1)
+CLUSTERING = needs(1000, 10, ONE_GPU)
+INFERENCE = network_needs(2000, 10, config["inference_threads"], ONE_GPU)
+
+# What runs a training: several GPUs take a process each, which torchrun starts.
+LAUNCHER = (
+    f"python -m torch.distributed.run --standalone --nproc-per-node={config['gpus']}"
+    if config["gpus"] > 1
+    else "python"
+)
 
 
 def adapt_flags(variant):

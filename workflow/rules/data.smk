@@ -13,8 +13,12 @@ if "demo_data" in config:
         benchmark:
             f"logs/{config['preset']}/make_demo_data.tsv"
         conda:
-            "../../envs/report.yaml"
+            environment("report")
+        container:
+            image("report")
         threads: 2
+        resources:
+            **LIGHT,
         params:
             flags=flags(
                 output=config["demo_data"]["folder"],
@@ -43,7 +47,11 @@ if "class_table" in config:
         benchmark:
             "logs/{preset}/write_classes.tsv"
         conda:
-            "../../envs/report.yaml"
+            environment("report")
+        container:
+            image("report")
+        resources:
+            **LIGHT,
         params:
             flags=flags(
                 table=json.dumps(config["class_table"]),
@@ -69,8 +77,12 @@ rule index_source:
         "logs/{preset}/index_source.tsv"
     priority: 1
     conda:
-        "../../envs/report.yaml"
-    threads: 2
+        environment("report")
+    container:
+        image("report")
+    threads: 8  # GTA5 has 24,966 images to decode; with fewer cores it takes what there is
+    resources:
+        **LIGHT,
     params:
         flags=flags(
             layout=config["source_layout"],
@@ -79,6 +91,7 @@ rule index_source:
             label_glob=config["source_label_glob"],
             split="train",
             labels="required",
+            skip_mismatched_labels=config["skip_mismatched_labels"],
             classes=CLASSES,
         ),
     shell:
@@ -133,7 +146,11 @@ rule check_settings:
         "logs/{preset}/check_settings.tsv"
     priority: 1
     conda:
-        "../../envs/anchors.yaml"
+        environment("anchors")
+    container:
+        image("anchors")
+    resources:
+        **LIGHT,
     params:
         script=lambda wildcards, output: step("check_settings")["script"],
         flags=lambda wildcards, output: checked_flags(),

@@ -20,11 +20,12 @@ rule evaluate_warmup:
     wildcard_constraints:
         split="tune|val",
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
     threads: config["inference_threads"]
     resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
+        **INFERENCE,
     params:
         flags=EVALUATION_FLAGS,
     shell:

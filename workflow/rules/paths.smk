@@ -1,4 +1,4 @@
-"""Where results lie, which rows a table has, and which of them the pictures show.
+"""Where results lie, and which rows a table has.
 
 `chosen` is what varies between runs, by wildcard name: CHOSEN for the configuration's own, or the
 wildcards of a table or a figure.
@@ -11,10 +11,16 @@ CHOSEN = {
     "method": config["warmup_method"],
     "strategy": config["strategy"],
     "k": config["source_anchors"],
-    "budget": str(config["budget"]).replace("%", "pct"),
+    "budget": "+".join(
+        str(budget).replace("%", "pct")
+        for budget in config["rounds"] or [config["budget"]]
+    ),
     "v": config["target_anchors"],
 }
 VALIDATED = config["validation_split"]
+MANUAL = config["annotation_mode"] == "manual"
+# What models are scored on: without a validation split it may be a share of the annotations.
+SCORED_ON = "val" if VALIDATED else "holdout" if config["annotation_holdout"] else None
 NO_SCORES = (
     "No scores: validation_split is false, so nothing was evaluated. "
     f"The models lie below results/{config['preset']}/."
@@ -22,19 +28,89 @@ NO_SCORES = (
 
 
 def budget_of(wildcards):
-    return wildcards.budget.replace("pct", "%")
+    """What a round may label: of 2.5pct+1pct, the second round's, 1%."""
+    return wildcards.budget.rpartition("+")[2].replace("pct", "%")
+
+
+def earlier_rounds(run):
+    """The wildcards of the rounds before, first to last.
+
+    A run's folder names the budgets of all its rounds, so that a round that is appended leaves the
+    folders of those before as they are.
+    """
+    budgets = run["budget"].split("+")[: int(run["round"])]
+    return [
+        dict(run) | {"budget": "+".join(budgets[: n + 1]), "round": n}
+        for n in range(len(budgets))
+    ]
+
+
+def before(run, name):
+    """A file of the round before."""
+    return f"{RUN}/{name}".format(**dict(run) | earlier_rounds(run)[-1])
+
+
+def starting_model(run):
+    """What a round fine-tunes and pre-annotates with: M0, or M1 of the round before."""
+    if int(run["round"]) == 0:
+        return warmup_file(run, run["seed"], "model.pt")
+    return before(run, "finetune/model.pt")
+
+
+def earlier_annotations(run):
+    """Folders of the annotations of the rounds before."""
+    return [f"{RUN.format(**each)}/annotations" for each in earlier_rounds(run)]
+
+
+def earlier_flag(wildcards, input):
+    """Flag of the indexes of the annotations of the rounds before, if there are some."""
+    indexes = [f"{folder}/index.csv" for folder in input.earlier]
+    return flags(earlier=indexes) if indexes else ""
+
+
+def included(run):
+    """The list of images to label in any case, which the first round does."""
+    return config["include"] if config["include"] and int(run["round"]) == 0 else []
+
+
+def list_flags(wildcards, input):
+    """Flags of the lists that a manifest heeds."""
+    lists = {"exclude": config["exclude"], "include": input.include or None}
+    return flags(**lists, earlier=[*input.earlier] or None)
+
+
+def all_annotations(run):
+    """Folders of the annotations of a round and of those before."""
+    return [*earlier_annotations(run), f"{RUN.format(**run)}/annotations"]
 
 
 def warmup_file(chosen, seed, name):
     return f"results/{chosen['preset']}/seed-{seed}/warmup-{chosen['method']}/{name}"
 
 
+def chosen_run(chosen, seed, strategy):
+    """The wildcards of a run; `all` takes all images and `single-centroid` one anchor, always."""
+    fixed = {"all": {"budget": "100pct"}, "single-centroid": {"k": 1}}
+    run = dict(chosen) | {"seed": seed, "strategy": strategy} | fixed.get(strategy, {})
+    return run | {"round": run["budget"].count("+")}
+
+
 def run_file(chosen, seed, strategy, name):
-    """A file of the run of a strategy; `all` takes all images whatever the budget."""
-    run = dict(chosen) | {"seed": seed, "strategy": strategy, "round": 0}
-    if strategy == "all":
-        run["budget"] = "100pct"
-    return f"{RUN.format(**run)}/{name}"
+    """A file of the run of a strategy."""
+    return f"{RUN.format(**chosen_run(chosen, seed, strategy))}/{name}"
+
+
+def ranking_file(wildcards):
+    """The ranking that a run's manifest is taken from; some hold for one budget alone.
+
+    After the first round it is one by the features of the round before.
+    """
+    if wildcards.round != "0":
+        return f"{RUN}/ranking.csv".format(**wildcards)
+    folder = "{strategy}-K{k}".format(**wildcards)
+    if STRATEGIES[wildcards.strategy].per_budget:
+        folder += f"-b{wildcards.budget}"
+    return warmup_file(wildcards, wildcards.seed, f"select/{folder}/ranking.csv")
 
 
 def trained_as(chosen, variant):
@@ -59,6 +135,9 @@ def training_file(chosen, seed, strategy, variant, name):
 
 def score_file(chosen, seed, strategy, variant, split):
     """The scores of a row of a table."""
+    if variant == "M0" and split == "holdout":  # each run holds out images of its own
+        own = dict(chosen)["strategy"]
+        return run_file(chosen, seed, own, "evaluation/holdout/M0.json")
     if variant == "M0":
         return warmup_file(chosen, seed, f"evaluation/{split}/M0.json")
     name = f"evaluation/{split}/{trained_as(chosen, variant)}.json"
@@ -67,13 +146,21 @@ def score_file(chosen, seed, strategy, variant, split):
 
 def evaluated_model(wildcards):
     """The checkpoint of a variant of a run."""
+    if wildcards.variant == "M0":
+        return warmup_file(wildcards, wildcards.seed, "model.pt")
     return f"{RUN.format(**wildcards)}/{training_folder(wildcards.variant)}/model.pt"
 
 
 def result_file(seed, strategy, variant):
-    """What a row of the configuration's table ends with: its scores, without labels its model."""
-    if VALIDATED:
-        return score_file(CHOSEN, seed, strategy, variant, "val")
+    """What a row of the configuration's table ends with: its scores, without labels its model.
+
+    While annotations are waited for it ends with the word that says so.
+    """
+    waiting = waiting_round(seed, strategy)
+    if waiting and variant != "M0":
+        return f"{RUN.format(**waiting)}/WAITING.md"
+    if SCORED_ON == "val" or (SCORED_ON and not waiting):
+        return score_file(CHOSEN, seed, strategy, variant, SCORED_ON)
     return training_file(CHOSEN, seed, strategy, variant, "model.pt")
 
 
@@ -87,7 +174,8 @@ def iterations(chosen, variant):
     """How many iterations a variant has trained for in all, warm-up included."""
     total = config["warmup"]["iterations"] if chosen["method"] != "checkpoint" else 0
     if variant != "M0":
-        total += config["finetune"]["iterations"]
+        rounds = chosen["budget"].count("+") + 1
+        total += rounds * config["finetune"]["iterations"]
     if variant not in ("M0", "M1"):
         total += config["adapt"]["iterations"]
     return total
@@ -95,52 +183,120 @@ def iterations(chosen, variant):
 
 def table_rows(table, strategy):
     """(seed, strategy, variant) of every row of a table."""
-    seeds = config["report_seeds"] if table == "replicates" else config["seeds"]
+    seeds = config["seeds"] if table == "ladder" else config["report_seeds"]
+    if table == "strategies":  # random first, since rows are compared with the first M1
+        compared = dict.fromkeys(["random", strategy, *config["study_strategies"]])
+        rows = [("-", "M0"), *((name, "M1") for name in compared), ("all", "M1")]
+        return [(seed, *row) for seed in seeds for row in rows]
     ladder = [("-", "M0")]
     ladder += [(strategy, rung) for rung in ("M1", *config["variants"])]
-    compared = dict.fromkeys(config["compare"])
-    if table == "replicates":
-        compared |= dict.fromkeys(["random", "nearest"])
-    ladder += [(other, "M1") for other in compared if other != strategy]
-    if config["upper_bound"] or table == "replicates":
+    if MANUAL:  # nobody labels images for comparison alone
+        return [(seed, *row) for seed in seeds for row in ladder]
+    compared = [] if table == "ablation" else [*config["compare"]]
+    compared += ["random", "nearest"] if table == "replicates" else []
+    ladder += [(other, "M1") for other in dict.fromkeys(compared) if other != strategy]
+    if config["upper_bound"] or table != "ladder":
         ladder.append(("all", "Mu"))
     return [(seed, *row) for seed in seeds for row in ladder]
 
 
 def score_rows(wildcards):
     """(seed, strategy, variant, iterations, file) of every row of a table."""
-    split = "tune" if wildcards.folder == "tuning" else "val"
+    split = "tune" if wildcards.folder == "tuning" else SCORED_ON
     return [
         (*row, iterations(wildcards, row[2]), score_file(wildcards, *row, split))
         for row in table_rows(wildcards.table, wildcards.strategy)
     ]
 
 
+def measure_rows(wildcards):
+    """(seed, strategy, file) of how each selection of a table of strategies lies in its pool."""
+    if wildcards.table != "strategies":
+        return []
+    rows = table_rows(wildcards.table, wildcards.strategy)
+    return [
+        (seed, strategy, run_file(wildcards, seed, strategy, "selection.json"))
+        for seed, strategy, variant in rows
+        if variant == "M1"
+    ]
+
+
 def tables(table):
     """The table's file, or the models of its rows where there are no labels to score them with."""
-    if VALIDATED:
+    rows = table_rows(table, config["strategy"])
+    if SCORED_ON and not any(waits(*row[:2]) for row in rows):
         folder = SUMMARY.format(**CHOSEN)
         return f"results/{config['preset']}/tables/{folder}/{table}.md"
-    return [result_file(*row) for row in table_rows(table, config["strategy"])]
+    return list(dict.fromkeys(result_file(*row) for row in rows))
 
 
-def figures():
-    """Pictures of the first seed's run; those that need labels only where there are some."""
-    folder = f"results/{config['preset']}/figures/{SUMMARY.format(**CHOSEN)}"
-    names = ["selection", "histories"] + (["panels"] if VALIDATED else [])
-    return [f"{folder}/{name}.png" for name in names]
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def history_rows(wildcards):
-    """Variant -> history of every training of the ladder; a checkpoint of one's own has none."""
-    variants = [] if wildcards["method"] == "checkpoint" else ["M0"]
-    variants += ["M1", *config["variants"]]
-    row = (wildcards, config["seeds"][0], wildcards["strategy"])
-    return {name: training_file(*row, name, "history.csv") for name in variants}
+def final_files(files_of):
+    """What becomes of the final model of each seed; of one that waits the word that says so."""
+    variant = config["final_variant"]
+    found = []
+    for seed in config["seeds"]:
+        if variant != "M0" and waits(seed, config["strategy"]):
+            found.append(run_file(CHOSEN, seed, config["strategy"], "WAITING.md"))
+        else:
+            found += files_of(
+                seed, trained_as(CHOSEN, variant) if variant != "M0" else "M0"
+            )
+    return list(dict.fromkeys(found))
 
 
-def panel_rows(wildcards):
-    """Variant -> scores of those whose predictions are shown beside the ground truth (Figure 3)."""
-    variants = dict.fromkeys(["M0", "M1", *config["variants"][-1:]])
-    row = (wildcards, config["seeds"][0], wildcards["strategy"])
-    return {name: score_file(*row, name, "val") for name in variants}
+def predictions(seed, variant):
+    name = f"predictions/{variant}"
+    return [run_file(CHOSEN, seed, config["strategy"], name)]
+
+
+def exported(seed, variant):
+    names = [f"export/{variant}/model.onnx", f"export/{variant}/model-card.md"]
+    return [run_file(CHOSEN, seed, config["strategy"], name) for name in names]
+
+
+def images_to_predict(wildcards):
+    """Every image below the folder, so that one more or another is noticed."""
+    if config["predict_images"] is None:
+        raise WorkflowError(
+            "predict_images: expected a folder of images, found none: add --config predict_images=…"
+        )
+    found = sorted(Path(config["predict_images"]).rglob("*"))
+    return [str(path) for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def scores_to_report(wildcards):
+    """Scores of the model, where there are labels to score it on."""
+    if not SCORED_ON:
+        return []
+    folder = f"{RUN.format(**wildcards)}/evaluation"
+    if wildcards.variant == "M0":  # held-out annotations are of one run, M0 is of all
+        if SCORED_ON == "holdout":
+            return []
+        folder = warmup_file(wildcards, wildcards.seed, "evaluation")
+    return f"{folder}/{SCORED_ON}/{wildcards.variant}.json"
+
+
+def part(path):
+    """Where an extraction's job writes: the path itself, or beside it one shard's."""
+    if config["extract_shards"] == 1:
+        return path
+    stem, _, suffix = path.rpartition(".")
+    return f"{stem}.{{scatteritem}}.{suffix}"
+
+
+def extracted(path):
+    """A file of an extraction; those of shards go once they are merged."""
+    return path if part(path) == path else temp(part(path))
+
+
+def shard_flag(wildcards):
+    return flags(shard=wildcards.get("scatteritem"))
+
+
+def own_statistics(wildcards, input):
+    """Flag that the images' own batch-norm statistics be used, as in training unless frozen."""
+    frozen = config["training"]["batch_norm"] == "frozen"
+    return flags(statistics=None if frozen else input.images)

@@ -40,6 +40,11 @@ def returned_or_refused(wildcards):
     return found
 
 
+def earlier_manifests(run):
+    """The manifests of the rounds before, as they were handed out."""
+    return [handed_out_manifest(each) for each in earlier_rounds(run)]
+
+
 def stands(run):
     """Whether a run's selection is as it was handed out, since something came back for it."""
     given = Path(annotation_folder(run)) / HANDED_OUT / "manifest.csv"
@@ -61,28 +66,47 @@ def handed_out_labels(run):
     return f"{RUN.format(**run)}/pre_annotations"
 
 
+def waiting_round(seed, strategy):
+    """The wildcards of the first round of a run that waits for annotations, None if none does."""
+    run = chosen_run(CHOSEN, seed, config["strategy"] if strategy == "-" else strategy)
+    rounds = [*earlier_rounds(run), run] if MANUAL else []
+    return next((each for each in rounds if not returned_by_people(each)), None)
+
+
 def waits(seed, strategy):
     """Whether the configuration's run of a strategy waits for annotations."""
-    run = chosen_run(CHOSEN, seed, config["strategy"] if strategy == "-" else strategy)
-    return MANUAL and not returned_by_people(run)
+    return waiting_round(seed, strategy) is not None
+
+
+def hand_off(seed):
+    """What `select` makes of a run: of the round that waits, or else of the last."""
+    run = waiting_round(seed, config["strategy"])
+    run = run or chosen_run(CHOSEN, seed, config["strategy"])
+    return [f"{RUN.format(**run)}/{name}" for name in HAND_OFF]
 
 
 def waiting_runs():
     """The word that each run of the configuration left that was handed out and waits."""
     words = {
-        seed: Path(run_file(CHOSEN, seed, config["strategy"], "WAITING.md"))
+        seed: Path(RUN.format(**run)) / "WAITING.md"
         for seed in config["seeds"]
-        if waits(seed, config["strategy"])
+        if (run := waiting_round(seed, config["strategy"]))
     }
     return {seed: word for seed, word in words.items() if word.is_file()}
 
 
 def costs():
     """What the annotations that came back did cost."""
-    return [
-        run_file(CHOSEN, seed, config["strategy"], "cost/returned.md")
+    runs = [
+        each
         for seed in config["seeds"]
-        if MANUAL and not waits(seed, config["strategy"])
+        for run in [chosen_run(CHOSEN, seed, config["strategy"])]
+        for each in [*earlier_rounds(run), run]
+    ]
+    return [
+        f"{RUN.format(**run)}/cost/returned.md"
+        for run in runs
+        if MANUAL and returned_by_people(run)
     ]
 
 

@@ -1,6 +1,10 @@
 """Image-level features, source anchors, ranking and manifest: which images to label."""
 
 
+scattergather:
+    shard=config["extract_shards"],
+
+
 rule extract_source_features:
     """Category features of every source image (Eq. 1), normalised by the source's statistics."""
     input:
@@ -9,18 +13,23 @@ rule extract_source_features:
         images="results/{preset}/index/source.csv",
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
     output:
-        features="results/{preset}/seed-{seed}/warmup-{method}/features/source.npy",
-        table="results/{preset}/seed-{seed}/warmup-{method}/features/source.csv",
+        features=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/features/source.npy"
+        ),
+        table=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/features/source.csv"
+        ),
     log:
-        "logs/{preset}/seed-{seed}/warmup-{method}/features/source.log",
+        part("logs/{preset}/seed-{seed}/warmup-{method}/features/source.log"),
     benchmark:
-        "logs/{preset}/seed-{seed}/warmup-{method}/features/source.tsv"
+        part("logs/{preset}/seed-{seed}/warmup-{method}/features/source.tsv")
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
     threads: config["inference_threads"]
     resources:
-        mem_mb=2000,
-        loader_workers=config["loader_workers"],
+        **INFERENCE,
     params:
         flags=network_use(
             config["inference_threads"],
@@ -28,11 +37,12 @@ rule extract_source_features:
             images_encoding=encoding(config["source_layout"]),
             truth=config["mask_rule"],
         ),
-        files=lambda wildcards, input: flags(statistics=input.images),
+        files=own_statistics,
+        shard=shard_flag,
     shell:
         r"""
         python {input.script:q} --images {input.images:q} --model {input.model:q} {params.files} \
-            {params.flags} --loader-workers {resources.loader_workers} \
+            {params.flags} {params.shard} --loader-workers {resources.loader_workers} \
             --output {output.features:q} >{log:q} 2>&1
         """
 
@@ -45,22 +55,63 @@ use rule extract_source_features as extract_target_features with:
         images="results/{preset}/index/target_train.csv",
         model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
         discriminator=branch(
-            lambda wildcards: wildcards.method == "checkpoint",
+            lambda wildcards: wildcards.method in WITHOUT_DISCRIMINATOR,
             then=[],
             otherwise="results/{preset}/seed-{seed}/warmup-{method}/discriminator.pt",
         ),
     output:
-        features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
-        table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
+        features=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy"
+        ),
+        table=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv"
+        ),
     log:
-        "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.log",
+        part("logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.log"),
     benchmark:
-        "logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.tsv"
+        part("logs/{preset}/seed-{seed}/warmup-{method}/features/target_train.tsv")
     params:
         flags=network_use(
             config["inference_threads"], images_size=config["target_size"]
         ),
         files=lambda wildcards, input: flags(discriminator=input.discriminator or None),
+        shard=shard_flag,
+
+
+if config["extract_shards"] > 1:
+
+    rule merge_features:
+        """The shards of any extraction, one after the other."""
+        input:
+            **step("merge_features"),
+            images="results/{preset}/index/{domain}.csv",
+            features=gather.shard(
+                "results/{{preset}}/{{folder}}/features/{{domain}}.{scatteritem}.npy"
+            ),
+            tables=gather.shard(
+                "results/{{preset}}/{{folder}}/features/{{domain}}.{scatteritem}.csv"
+            ),
+        output:
+            features="results/{preset}/{folder}/features/{domain}.npy",
+            table="results/{preset}/{folder}/features/{domain}.csv",
+        log:
+            "logs/{preset}/{folder}/features/{domain}.log",
+        benchmark:
+            "logs/{preset}/{folder}/features/{domain}.tsv"
+        wildcard_constraints:
+            folder="seed-.+",
+            domain="source|target_train",
+        conda:
+            environment("report")
+        container:
+            image("report")
+        resources:
+            **LIGHT,
+        shell:
+            r"""
+            python {input.script:q} --images {input.images:q} --features {input.features:q} \
+                --output {output.features:q} >{log:q} 2>&1
+            """
 
 
 rule cluster_source_anchors:
@@ -78,8 +129,12 @@ rule cluster_source_anchors:
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.tsv"
     conda:
-        "../../envs/anchors.yaml"
+        environment("anchors")
+    container:
+        image("anchors")
     threads: config["inference_threads"]
+    resources:
+        **CLUSTERING,
     params:
         anchors=lambda wildcards: wildcards.k,
         threads=config["inference_threads"],
@@ -92,10 +147,18 @@ rule cluster_source_anchors:
         """
 
 
+RANKING_FLAGS = flags(
+    classes=CLASSES,
+    distance=config["distance"],
+    threads=config["inference_threads"],
+)
+
+
 rule rank_targets:
     """Order target images by a strategy's acquisition score (mada: Eq. 5)."""
     input:
         **step("rank_targets"),
+        strategy=strategy_modules,
         classes=CLASS_TABLE,
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
@@ -106,52 +169,110 @@ rule rank_targets:
         "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/rank_targets.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/rank_targets.tsv"
+    wildcard_constraints:
+        strategy=FOR_ANY_BUDGET,
     conda:
-        "../../envs/anchors.yaml"
+        environment("anchors")
+    container:
+        image("anchors")
+    resources:
+        **LIGHT,
     params:
-        flags=flags(
-            classes=CLASSES,
-            distance=config["distance"],
-            threads=config["inference_threads"],
-        ),
+        flags=RANKING_FLAGS,
+        budget="",
     shell:
         r"""
         python {input.script:q} --features {input.features:q} --anchors {input.anchors:q} \
-            --strategy {wildcards.strategy} --seed {wildcards.seed} {params.flags} \
-            --output {output.ranking:q} >{log:q} 2>&1
+            --strategy {wildcards.strategy} {params.budget} --seed {wildcards.seed} \
+            {params.flags} --output {output.ranking:q} >{log:q} 2>&1
         """
 
 
-rule write_manifest:
-    """The active samples, and the bundle that an annotator receives."""
+use rule rank_targets as choose_targets with:
+    # The order of a strategy that chooses a set, which holds for one budget alone.
     input:
-        **step("write_manifest"),
+        **step("rank_targets"),
+        strategy=strategy_modules,
         classes=CLASS_TABLE,
-        ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/ranking.csv",
-        index="results/{preset}/index/target_train.csv",
+        features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
+        anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
         exclude=config["exclude"] or [],
         include=config["include"] or [],
     output:
-        manifest="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/manifest.csv",
-        bundle=directory(
-            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/bundle"
+        ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}-b{budget}/ranking.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}-b{budget}/rank_targets.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}-b{budget}/rank_targets.tsv"
+    wildcard_constraints:
+        strategy=FOR_ONE_BUDGET,
+    params:
+        flags=RANKING_FLAGS,
+        budget=lambda wildcards: flags(
+            budget=budget_of(wildcards),
+            exclude=config["exclude"],
+            include=config["include"],
         ),
+
+
+rule write_manifest:
+    """The active samples: what is to be labelled."""
+    input:
+        **step("write_manifest"),
+        ranking=ranking_file,
+        index="results/{preset}/index/target_train.csv",
+        exclude=config["exclude"] or [],
+        include=included,
+        earlier=earlier_manifests,
+    output:
+        manifest="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/manifest.csv",
     log:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/write_manifest.log",
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/write_manifest.tsv"
     conda:
-        "../../envs/report.yaml"
+        environment("report")
+    container:
+        image("report")
+    resources:
+        **LIGHT,
     params:
         budget=budget_of,
-        flags=flags(
-            classes=CLASSES,
-            exclude=config["exclude"],
-            include=config["include"],
-        ),
+        flags=list_flags,
     shell:
         r"""
         python {input.script:q} --ranking {input.ranking:q} --index {input.index:q} \
-            --budget {params.budget} {params.flags} --bundle {output.bundle:q} \
-            --output {output.manifest:q} >{log:q} 2>&1
+            --budget {params.budget} {params.flags} --output {output.manifest:q} >{log:q} 2>&1
+        """
+
+
+rule measure_selection:
+    """How the active samples lie in the pool: neighbouring frames, and what they cover."""
+    input:
+        **step("measure_selection"),
+        classes=CLASS_TABLE,
+        manifest=handed_out_manifest,
+        index="results/{preset}/index/target_train.csv",
+        features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
+    output:
+        measures="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/selection.json",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/measure_selection.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/measure_selection.tsv"
+    conda:
+        environment("anchors")
+    container:
+        image("anchors")
+    resources:
+        **LIGHT,
+    params:
+        flags=flags(classes=CLASSES, threads=config["inference_threads"]),
+    shell:
+        r"""
+        python {input.script:q} --manifest {input.manifest:q} --index {input.index:q} \
+            --features {input.features:q} {params.flags} --output {output.measures:q} \
+            >{log:q} 2>&1
         """

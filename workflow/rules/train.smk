@@ -1,4 +1,4 @@
-"""M0: adversarial warm-up, or a checkpoint of one's own.
+"""M0: a warm-up by one of several methods, or a checkpoint of one's own.
 
 In all rules, loader_workers and save_every are resources and not params: they change no byte of
 what a step writes, and Snakemake reruns a job for a changed param but not for a changed resource.
@@ -6,7 +6,7 @@ what a step writes, and Snakemake reruns a job for a changed param but not for a
 
 
 rule warmup:
-    """Train on the source while a discriminator pulls the target's predictions towards it."""
+    """Train on the source while a discriminator draws the target's predictions to it."""
     input:
         **step("warmup"),
         classes=CLASS_TABLE,
@@ -23,27 +23,46 @@ rule warmup:
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-{method}/warmup.tsv"
     wildcard_constraints:
-        method="adaptseg",
+        method="adaptseg|advent|clan",
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
     threads: config["inference_threads"]
     resources:
-        mem_mb=3000,
-        loader_workers=config["loader_workers"],
+        **network_needs(3000, 30, config["inference_threads"], config["gpus"]),
+        launcher=LAUNCHER,
         save_every=config["save_every"],
     params:
-        flags=training_flags(config["inference_threads"], config["warmup"]),
+        flags=warmup_flags,
+        discriminator=lambda wildcards, output: flags(
+            discriminator_output=output.discriminator
+        ),
         network=flags(**config["network"]),
         tune=tune_flag,
     shell:
         r"""
-        python {input.script:q} --source {input.source:q} --target {input.target:q} \
+        exec {resources.launcher} {input.script:q} --source {input.source:q} --target {input.target:q} \
             --statistics {input.target:q} {params.tune} --seed {wildcards.seed} {params.flags} \
             {params.network} --save-every {resources.save_every} \
             --loader-workers {resources.loader_workers} --history {output.history:q} \
-            --discriminator-output {output.discriminator:q} --output {output.model:q} \
+            {params.discriminator} --output {output.model:q} \
             >{log:q} 2>&1
         """
+
+
+use rule warmup as warmup_without_discriminator with:
+    # Train on the source alone, or also for confident predictions of the target.
+    output:
+        model="results/{preset}/seed-{seed}/warmup-{method}/model.pt",
+        history="results/{preset}/seed-{seed}/warmup-{method}/history.csv",
+    wildcard_constraints:
+        method="none|minent",
+    params:
+        flags=warmup_flags,
+        discriminator="",
+        network=flags(**config["network"]),
+        tune=tune_flag,
 
 
 rule adopt_checkpoint:
@@ -60,7 +79,11 @@ rule adopt_checkpoint:
     benchmark:
         "logs/{preset}/seed-{seed}/warmup-checkpoint/adopt_checkpoint.tsv"
     conda:
-        "../../envs/train.yaml"
+        environment("train")
+    container:
+        image("train")
+    resources:
+        **needs(2000, 10),
     params:
         flags=flags(
             classes=CLASSES,

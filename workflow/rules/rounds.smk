@@ -1,0 +1,68 @@
+"""Rounds after the first: select again, by the newest model's features, among images without label."""
+
+
+use rule extract_source_features as extract_source_features_again with:
+    # Category features of the source as M1 of a round sees it, for the anchors of the next.
+    input:
+        **step("extract_features"),
+        classes=CLASS_TABLE,
+        images="results/{preset}/index/source.csv",
+        model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/finetune/model.pt",
+    output:
+        features=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/source.npy"
+        ),
+        table=extracted(
+            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/source.csv"
+        ),
+    log:
+        part(
+            "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/source.log"
+        ),
+    benchmark:
+        part(
+            "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/source.tsv"
+        )
+
+
+use rule cluster_source_anchors as cluster_source_anchors_again with:
+    input:
+        **step("cluster_anchors"),
+        features="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/source.npy",
+        table="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/features/source.csv",
+    output:
+        anchors="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/source-K{k}.npy",
+        assignments="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/source-K{k}.csv",
+        objective="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/source-K{k}-objective.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/source-K{k}.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/anchors/source-K{k}.tsv"
+
+
+use rule rank_targets as rank_targets_again with:
+    # The order of a later round; images that are labelled stand in the set before the first pick.
+    input:
+        **step("rank_targets"),
+        strategy=strategy_modules,
+        classes=CLASS_TABLE,
+        features=lambda wildcards: before(wildcards, "features/target_train.npy"),
+        table=lambda wildcards: before(wildcards, "features/target_train.csv"),
+        anchors=lambda wildcards: before(wildcards, "anchors/source-K{k}.npy"),
+        exclude=config["exclude"] or [],
+        earlier=earlier_manifests,
+    output:
+        ranking="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/ranking.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/rank_targets.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/rank_targets.tsv"
+    wildcard_constraints:
+        round=r"[1-9]\d*",
+    params:
+        flags=RANKING_FLAGS,
+        budget=lambda wildcards, input: flags(
+            budget=budget_of(wildcards),
+            exclude=config["exclude"],
+            earlier=input.earlier,
+        ),
