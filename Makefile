@@ -17,7 +17,7 @@ NO_DEPS = $(shell sed -n 's/^# no-deps: //p' envs/lock.txt)
 TORCH = $(shell grep -E '^torch(vision)?==' envs/lock.txt)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check cluster-test clean
+.PHONY: demo test check bench cluster-test clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --prioritize $(M4)
@@ -39,6 +39,15 @@ check: $(READY)
 cluster-test: $(READY)
 	python -m pip install --quiet --requirement envs/cluster.txt
 	python tests/cluster/run_on_slurm.py
+
+# Ratios against plain ways of doing the same, best on a machine that does nothing else; the last
+# needs 24 GB of disk.
+bench: $(READY)
+	python benchmarks/kernels.py
+	python benchmarks/strategies.py
+	python benchmarks/extraction.py
+	python benchmarks/training.py
+	python benchmarks/scaling.py
 
 # One lock for everything on one machine; a changed lock installs again.
 $(READY): envs/lock.txt

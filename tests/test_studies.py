@@ -68,7 +68,8 @@ def run_sweep(entries, folder: Path, axis: str):
     scores = [word for row in entries for word in ("--score", *row)]
     return run_step(
         *("tabulate_sweep", *scores, "--axis", axis, "--paper", "gta5-to-cityscapes"),
-        *("--output", folder / "t.csv", "--markdown", folder / "t.md", "--figure", folder / "t.png"),
+        *("--output", folder / "t.csv", "--markdown", folder / "t.md"),
+        *("--figure", folder / "t.png"),
     )
 
 
