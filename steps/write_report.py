@@ -173,7 +173,7 @@ def main(args: argparse.Namespace) -> None:
         "preset": settings["preset"],
         "strategy": strategy,
         "rule": selection["rule"],
-        "budget": settings["budget"],
+        "budget": ", then ".join(map(str, settings.get("rounds") or [settings["budget"]])),
         "method": settings["warmup_method"],
         "seeds": f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}",
         "first_seed": seeds[0] if len(seeds) > 1 else None,

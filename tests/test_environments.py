@@ -40,6 +40,7 @@ def pins(name: str) -> dict[str, str]:
 
 LOCK = pins("lock.txt")
 ENVIRONMENTS = {file.stem: pins(file.name) for file in FILES}
+OWNERS = metadata.packages_distributions()  # top-level module -> packages it comes with
 
 
 def test_there_is_an_environment_for_each_kind_of_step_and_where_gpus_differ_another():
@@ -132,8 +133,7 @@ def third_party(file: Path) -> set[str]:
 def provided(name: str) -> set[str]:
     """Top-level modules of an environment's packages."""
     packages = {canonicalize_name(package) for package in ENVIRONMENTS[name]}
-    modules = metadata.packages_distributions()
-    return {m for m, owners in modules.items() if {canonicalize_name(o) for o in owners} & packages}
+    return {m for m, owners in OWNERS.items() if {canonicalize_name(o) for o in owners} & packages}
 
 
 @pytest.mark.parametrize("step", sorted(STEP_ENVIRONMENTS))
@@ -170,7 +170,7 @@ for step in steps:
 @pytest.mark.parametrize("name", ["train", "anchors", "report"])
 def test_steps_start_where_nothing_but_their_environment_can_be_imported(name):
     steps = [step for step, names in STEP_ENVIRONMENTS.items() if name in names]
-    blocked = set(metadata.packages_distributions()) - provided(name) - sys.stdlib_module_names
+    blocked = set(OWNERS) - provided(name) - sys.stdlib_module_names
     assert ("torch" in blocked) == (name != "train")
     assert ("faiss" in blocked) == (name != "anchors")
     words = [sys.executable, "-c", ONLY, ",".join(steps), ",".join(sorted(blocked))]

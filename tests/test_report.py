@@ -263,6 +263,13 @@ def test_any_part_of_the_ladder_will_do(run, variants):
     assert "with as many by" not in text and "Mu." not in text
 
 
+def test_of_several_rounds_the_last_is_shown_and_the_page_says_so(run):
+    text = Page(written(run, rounds=["2%", 4])).text
+    assert "Budget 2%, then 4, warm-up" in text
+    assert "The selection shown is that of the last round alone" in text
+    assert "last round" not in Page(written(run, rounds=["6%"])).text
+
+
 def test_many_images_are_cut_and_the_page_says_where(run):
     text = Page(written(run, "--limit", "2")).text
     assert "The first 2 by rank are shown." in text

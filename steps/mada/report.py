@@ -150,6 +150,11 @@ def limits(scores: pd.DataFrame | None, settings: dict, scored_on: str | None) -
             )
     if settings.get("tuning_split"):
         said.append("Settings were chosen on the target's tuning split, not on these images.")
+    if len(settings.get("rounds") or ()) > 1:
+        said.append(
+            "The selection shown is that of the last round alone, and its anchors and distances "
+            "are M0's; later rounds select by the features of the round before."
+        )
     if settings["annotation_mode"] == "benchmark":
         said.append("The labels are the data set's own; no person labelled the selected images.")
     said.append(

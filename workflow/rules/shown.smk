@@ -11,7 +11,7 @@ ADAPTED = any(variant in NEED_UNLABELLED for variant in config["variants"])
 LAST = (config["variants"] or ["M1"])[-1]
 # What the report shows of the settings: all that shape the results.
 REPORTED = """
-    preset seeds classes source_layout target_layout source_size target_size tuning_split
+    preset seeds rounds classes source_layout target_layout source_size target_size tuning_split
     validation_split annotation_mode annotation_holdout warmup_method strategy budget exclude
     include mask_rule distance source_anchors target_anchors variants compare upper_bound
     network training warmup finetune adapt training_threads inference_threads
