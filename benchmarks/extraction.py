@@ -29,7 +29,7 @@ CLASSES = 19
 CASES = (
     (NetworkDescription("resnet18", CLASSES, 64, 32), 256, 128, 4, 60),
     (NetworkDescription("resnet18", CLASSES, 256, 16), 256, 128, 4, 40),
-    (NetworkDescription("resnet101", CLASSES, 256, 16), 1024, 512, 1, 8),
+    (NetworkDescription("resnet101", CLASSES, 256, 16), 1024, 512, 1, 5),
 )
 
 

@@ -4,6 +4,7 @@ Nothing is executed: all is read from syntax trees.
 """
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ def imported_modules(script: Path, root: Path | None = None) -> tuple[Path, ...]
 @cache
 def _imports(file: Path) -> tuple[str, ...]:
     names = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in _statements(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             # What is imported may be a module (`from mada.nn import runtime`) or a name in one.
             names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
@@ -80,3 +81,11 @@ def _strategies(file: Path) -> tuple[tuple[str, dict], ...]:
         for call in calls
         if isinstance(call.func, ast.Name) and call.func.id == "strategy"
     )
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and the statements in it: expressions, most of a tree, hold no import."""
+    yield node
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in getattr(node, block, ()):
+            yield from _statements(statement)
