@@ -1,6 +1,7 @@
 """Checkpoints come back as they were saved, and one that does not fit is refused with reasons."""
 
 import pickle
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
 
 CLASSES = "cityscapes16"
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 DESCRIPTION = NetworkDescription("resnet18", 16, 8, 32)
 
 
@@ -65,6 +67,15 @@ def test_checkpoint_tells_what_made_it(saved):
     value = load_plain(saved)
     assert value["settings"] == {"seed": 3, "crop": [64, 32]}
     assert value["classes"] == list(class_set(CLASSES).names)
+    assert value["version"] == tomllib.loads(PROJECT.read_text())["project"]["version"]
+
+
+def test_settings_hash_differs_with_the_settings_alone(network, tmp_path):
+    hashes = []
+    for name, settings in (("a", {"seed": 3, "crop": 1}), ("b", {"crop": 1, "seed": 3}), ("c", {})):
+        save_network(network, tmp_path / name, CLASSES, settings)
+        hashes.append(load_plain(tmp_path / name)["settings_hash"])
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_bytes_do_not_depend_on_the_path(tmp_path):
@@ -136,7 +147,7 @@ def test_discriminator_in_place_of_a_network_is_refused(tmp_path):
 
 
 def test_network_in_place_of_a_discriminator_is_refused(saved):
-    with pytest.raises(InputError, match=r"model\.pt: .*missing 0\.weight"):
+    with pytest.raises(InputError, match=r"model\.pt: expected a checkpoint with .*view"):
         load_discriminator(saved, CLASSES)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mada.labels import VOID
-from mada.nn.losses import SOURCE, TARGET, cross_entropy, domain_loss
+from mada.nn.losses import SOURCE, TARGET, cross_entropy, domain_loss, labelled_pixels
 
 
 def naive_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -33,7 +33,12 @@ def random_case(rng: np.random.Generator, void: float) -> tuple[np.ndarray, np.n
 
 
 def loss_of(logits: np.ndarray, labels: np.ndarray) -> torch.Tensor:
-    return cross_entropy(torch.from_numpy(logits).float(), torch.from_numpy(labels))
+    return whole(torch.from_numpy(logits).float(), torch.from_numpy(labels))
+
+
+def whole(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The loss of images that are the whole batch."""
+    return cross_entropy(logits, labels, labelled_pixels(labels))
 
 
 @pytest.mark.parametrize("void", [0.0, 0.4, 0.95])
@@ -49,6 +54,15 @@ def test_each_domain_is_averaged_over_its_own_pixels_before_the_two_are_added(rn
     assert (loss_of(*source) + loss_of(*active)).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_parts_of_a_batch_add_up_to_its_mean_however_labels_are_spread(rng):
+    logits, labels = map(torch.from_numpy, random_case(rng, 0.4))
+    labels[0, :5] = VOID  # few labels in one image
+    pixels = labelled_pixels(labels)
+    parts = [cross_entropy(logits[i : i + 1], labels[i : i + 1], pixels) for i in range(2)]
+    expected = naive_cross_entropy(logits.numpy(), labels.numpy())
+    assert sum(parts).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_what_is_predicted_on_void_pixels_does_not_matter(rng):
     logits, labels = random_case(rng, 0.4)
     changed = logits.copy()
@@ -60,7 +74,7 @@ def test_what_is_predicted_on_void_pixels_does_not_matter(rng):
 def test_void_pixels_receive_no_gradient_and_the_others_p_minus_y(rng):
     logits, labels = random_case(rng, 0.4)
     moving = torch.from_numpy(logits).float().requires_grad_()
-    cross_entropy(moving, torch.from_numpy(labels)).backward()
+    whole(moving, torch.from_numpy(labels)).backward()
     pixels = (labels != VOID).sum()
     for b, i, j in np.ndindex(labels.shape):
         p = np.exp(logits[b, :, i, j]) / np.exp(logits[b, :, i, j]).sum()
@@ -72,7 +86,7 @@ def test_void_pixels_receive_no_gradient_and_the_others_p_minus_y(rng):
 
 def test_an_all_void_batch_gives_0_and_a_zero_gradient(rng):
     logits = torch.from_numpy(rng.normal(size=(2, 5, 3, 4))).float().requires_grad_()
-    loss = cross_entropy(logits, torch.full((2, 3, 4), VOID))
+    loss = whole(logits, torch.full((2, 3, 4), VOID))
     loss.backward()
     assert loss.item() == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
@@ -81,7 +95,7 @@ def test_an_all_void_batch_gives_0_and_a_zero_gradient(rng):
 def test_half_precision_logits_are_summed_in_single_precision():
     logits = torch.zeros(1, 19, 512, 512, dtype=torch.bfloat16)  # a sum of 7.7e5
     labels = torch.zeros(1, 512, 512, dtype=torch.int64)
-    assert cross_entropy(logits, labels).item() == pytest.approx(math.log(19), rel=1e-4)
+    assert whole(logits, labels).item() == pytest.approx(math.log(19), rel=1e-4)
 
 
 def naive_domain_loss(verdict: np.ndarray, source: bool) -> float:

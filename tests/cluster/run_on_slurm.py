@@ -41,8 +41,6 @@ ClusterName=test
 SlurmctldHost=localhost
 SlurmUser=root
 SlurmdUser=root
-AuthType=auth/munge
-CryptoType=crypto/munge
 SlurmctldPort=16817
 SlurmdPort=16818
 StateSaveLocation={folder}/state
@@ -78,7 +76,7 @@ OPTIONS = {
     ),
     "cluster-generic": (),
 }
-LONG = {"warmup": {"iterations": 100}}  # long enough to be interrupted twice
+LONG = {"warmup": {"iterations": 60}}  # long enough to be interrupted twice
 TWO_GPUS = {"gpus": 2, "training": {"batch_norm": "frozen"}}
 PATIENCE = 900  # s for a run of Snakemake or anything waited for; a quiet machine needs a fifth
 
