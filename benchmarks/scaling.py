@@ -1,10 +1,10 @@
 """Measure ranking and clustering of many images: time, and memory that is no file's.
 
-    python benchmarks/scaling.py [--images 1000000] [--folder /somewhere/large]
+    python benchmarks/scaling.py [--images 1000000] [--channels 256] [--folder /somewhere/large]
 
-Writes features of made-up images (ten modes with noise, 19 x 256 = 4,864 floats an image: 19.5 GB
-for a million), runs the steps on them as programs, and removes them again. Memory that a mapped
-file's pages take is not counted: the system takes it back at need.
+Writes features of made-up images (ten modes with noise; 19 x 256 = 4,864 floats an image make
+19.5 GB for a million), runs the steps on them as programs, and removes them again. Memory that a
+mapped file's pages take is not counted: the system takes it back at need.
 """
 
 import argparse
@@ -22,16 +22,15 @@ from mada.files import write_npy
 from measure import elapsed, peak_anonymous
 
 STEPS = Path(__file__).parents[1] / "steps"
-CATEGORIES, CHANNELS, ANCHORS = 19, 256, 10
-WIDTH = CATEGORIES * CHANNELS
+CATEGORIES, ANCHORS = 19, 10
 GIB = 2**30
 
 
-def make_features(path: Path, images: int) -> None:
+def make_features(path: Path, images: int, width: int) -> None:
     """Features of ten modes, noise as large as the distance between them, and scores."""
     rng = np.random.default_rng(0)
-    modes = rng.standard_normal((10, WIDTH), dtype=np.float32)
-    features = np.lib.format.open_memmap(path, "w+", np.float32, (images, WIDTH))
+    modes = rng.standard_normal((10, width), dtype=np.float32)
+    features = np.lib.format.open_memmap(path, "w+", np.float32, (images, width))
     for place, rows in blocks(features):
         noise = rng.standard_normal(rows.shape, dtype=np.float32)
         features[place] = modes[rng.integers(0, len(modes), len(rows))] + noise
@@ -50,16 +49,20 @@ def report(name: str, command: list[object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--channels", type=int, default=256, help="D")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None, help="with room for the features")
     args = parser.parse_args()
-    free = shutil.disk_usage(args.folder or tempfile.gettempdir()).free
-    if free < 1.2 * args.images * WIDTH * 4:
-        sys.exit(f"error: expected {1.2 * args.images * WIDTH * 4 / GIB:.1f} GiB free")
+    width = CATEGORIES * args.channels
+    needed = 1.2 * args.images * width * 4
+    if shutil.disk_usage(args.folder or tempfile.gettempdir()).free < needed:
+        sys.exit(f"error: expected {needed / GIB:.1f} GiB free for the features")
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         features, output = Path(folder) / "features.npy", Path(folder) / "output"
-        seconds = elapsed(lambda: make_features(features, args.images))
-        print(f"{args.images} images, {features.stat().st_size / GIB:.2f} GiB: {seconds:.0f} s")
+        seconds = elapsed(lambda: make_features(features, args.images, width))
+        print(
+            f"{args.images} images of {width} floats, {features.stat().st_size / GIB:.2f} GiB: {seconds:.0f} s"
+        )
         ranking = [STEPS / "rank_targets.py", "--features", features, "--strategy", "mada"]
         ranking += ["--anchors", features.with_name("anchors.npy"), "--classes", "cityscapes19"]
         report("ranking", [*ranking, "--seed", 0, "--threads", args.threads, "--output", output])

@@ -76,7 +76,7 @@ OPTIONS = {
     ),
     "cluster-generic": (),
 }
-LONG = {"warmup": {"iterations": 60}}  # long enough to be interrupted twice
+LONG = {"warmup": {"iterations": 40}}  # long enough to be interrupted twice
 TWO_GPUS = {"gpus": 2, "training": {"batch_norm": "frozen"}}
 PATIENCE = 900  # s for a run of Snakemake or anything waited for; a quiet machine needs a fifth
 
