@@ -342,3 +342,37 @@ def test_part_of_an_export_of_label_studio_is_taken_over_and_said(walked, return
     assert result.returncode == 0, result.stderr[-6000:]
     last = result.stderr.strip().splitlines()[-1]
     assert last == f"seed 0 trained without the annotations of {missing}"
+
+
+def test_a_second_round_waits_for_annotations_of_its_own_and_learns_from_both(walked):
+    folder = walked[0]
+    rounds = ("M4", "--config", f"preset={PRESET}", "rounds=[8,2]", "variants=[M4]")
+    run, place = (path.replace("b8/round-0", "b8+2/round-1") for path in (RUN, PLACE))
+    delivered = files_of(folder / PLACE)
+    result = snakemake(folder, *rounds)
+    assert result.returncode == 0, result.stderr[-6000:]
+    assert "2 images wait to be labelled." in result.stderr
+    assert f"    {place}/returned/" in result.stderr.splitlines()
+    assert not (folder / run / "finetune").exists()
+    first, second = (
+        set(pd.read_csv(folder / each / "handed-out/manifest.csv")["image_id"])
+        for each in (PLACE, place)
+    )
+    assert (len(first), len(second)) == (8, 2) and not first & second
+    for image_id in second:
+        path = folder / place / "returned" / f"{image_id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        painted = annotation_classes("cityscapes19").painted(truth(folder, image_id))
+        Image.fromarray(painted).save(path)
+    result = snakemake(folder, *rounds)
+    assert result.returncode == 0, result.stderr[-6000:]
+    assert "wait to be labelled" not in result.stderr
+    assert (folder / run / "adapt/M4-V10/model.pt").is_file()
+    pseudo = pd.read_csv(folder / run / "pseudo_labels/index.csv")
+    assert len(pseudo) == 12 - 8 - 2 and not set(pseudo["id"]) & (first | second)
+    assert {name: files_of(folder / PLACE)[name] for name in delivered} == delivered
+    assert planned(folder, *rounds) == {}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
