@@ -60,9 +60,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         features, output = Path(folder) / "features.npy", Path(folder) / "output"
         seconds = elapsed(lambda: make_features(features, args.images, width))
-        print(
-            f"{args.images} images of {width} floats, {features.stat().st_size / GIB:.2f} GiB: {seconds:.0f} s"
-        )
+        size = features.stat().st_size / GIB
+        print(f"{args.images} images of {width} floats, {size:.2f} GiB: {seconds:.0f} s")
         ranking = [STEPS / "rank_targets.py", "--features", features, "--strategy", "mada"]
         ranking += ["--anchors", features.with_name("anchors.npy"), "--classes", "cityscapes19"]
         report("ranking", [*ranking, "--seed", 0, "--threads", args.threads, "--output", output])
