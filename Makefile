@@ -17,7 +17,7 @@ NO_DEPS = $(shell sed -n 's/^# no-deps: //p' envs/lock.txt)
 TORCH = $(shell grep -E '^torch(vision)?==' envs/lock.txt)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check bench cluster-test clean
+.PHONY: demo test check bench kill-test cluster-test clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --prioritize $(M4)
@@ -34,6 +34,10 @@ check: $(READY)
 	ruff format --check .
 	snakefmt --check workflow
 	snakemake --lint
+
+# Twenty kills at random moments and a full disk: ten minutes. The disk needs root.
+kill-test: $(READY)
+	python tests/kill_at_random.py
 
 # As root on Debian or Ubuntu: a SLURM of its own, the pipeline through it, and SLURM stopped again.
 cluster-test: $(READY)

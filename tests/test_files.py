@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and what does not hold what it should is refused."""
 
+import errno
 import hashlib
 import pickle
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_failure_leaves_the_old_file_and_no_partial_one(tmp_path, before):
         partial.write_text("half")
         raise RuntimeError
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("whole", [atomic_path, atomic_directory])
+def test_a_full_disk_is_told_with_the_name_of_what_was_written(tmp_path, whole):
+    with pytest.raises(OSError) as error, whole(tmp_path / "a"), open("/dev/full", "w") as file:
+        file.write("no room")
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+    assert contents(tmp_path) == {}
 
 
 def test_directory_is_replaced_as_a_whole(tmp_path):

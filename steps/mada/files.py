@@ -18,16 +18,27 @@ INDEX_COLUMNS = ("id", "image", "width", "height", "sequence", "frame")
 
 
 @contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Tell what a failed write was to become: a full disk's error has no name of a file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` that takes its name when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        yield partial
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())  # a rename must not outrun the data it names
-        os.replace(partial, path)
+        with _named(path):
+            yield partial
+            with open(partial, "rb") as written:
+                os.fsync(written.fileno())  # a rename must not outrun the data it names
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -41,10 +52,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+        with _named(path):
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
