@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mada.cli import InputError, StepParser, run_step
-from mada.figures import save_figure
+from mada.figures import INK, PAGE_WIDTH, SMALL, VARIANT_COLOURS, save_figure
 from mada.files import atomic_path, read_json, write_csv
 from mada.paper import EXPERIMENTS, Reported, paper_note, reported_score, reported_scores
 from mada.tables import one_figure, percent, table_lines, with_deviation
@@ -174,30 +174,36 @@ def class_markdown(scores: pd.DataFrame) -> str:
 
 
 def draw(summary: pd.DataFrame, path: Path) -> None:
-    """Bars of mean mIoU with the deviation over seeds."""
-    labels = [
-        row.variant if row.variant in ("M0", "Mu") else f"{row.variant}\n{row.selection}"
-        for row in summary.itertuples()
-    ]
-    figure, axes = plt.subplots(figsize=(1.1 * len(labels) + 1.5, 3.6), layout="constrained")
+    """A bar a row, mean mIoU with the deviation over seeds; paler for comparisons."""
     main = summary.loc[summary["variant"] == "M1", "selection"].iloc[:1].tolist()
-    colours = [
-        "#9a9a9a"
-        if v == "M0"
-        else "#4d4d4d"
-        if v == "Mu"
-        else "#1f77b4"
-        if [s] == main
-        else "#c9b27c"
-        for v, s in zip(summary["variant"], summary["selection"], strict=True)
-    ]
-    bars = axes.bar(
-        labels, summary["mean"], yerr=summary["deviation"].fillna(0), color=colours, capsize=3
-    )
-    axes.bar_label(bars, fmt="%.1f", padding=3)
-    axes.set_ylabel("mIoU (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(y=0.12)
+    height = 0.24 * len(summary) + 0.5
+    figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
+    labels = []
+    for place, row in enumerate(summary.to_dict("records")):
+        alone = row["variant"] in ("M0", "Mu")
+        labels.append(row["variant"] if alone else f"{row['variant']}  {row['selection']}")
+        deviation = 0 if pd.isna(row["deviation"]) else row["deviation"]
+        axes.barh(
+            place,
+            row["mean"],
+            height=0.72,
+            color=VARIANT_COLOURS[row["variant"]],
+            alpha=1 if alone or [row["selection"]] == main else 0.45,
+            xerr=deviation or None,
+            error_kw={"ecolor": INK, "capsize": 2, "elinewidth": 0.8},
+        )
+        axes.annotate(
+            with_deviation(row, "mean", "deviation"),
+            (row["mean"] + deviation, place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+        )
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xlabel("mIoU (%)")
+    axes.margins(x=0.12)
     save_figure(figure, path)
 
 

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mada.cli import InputError, StepParser, run_step
-from mada.figures import save_figure
+from mada.figures import PAGE_WIDTH, save_figure
 from mada.files import atomic_path, read_json, write_csv
 from mada.paper import EXPERIMENTS, paper_note, reported_score, reported_scores
 from mada.tables import one_figure, percent, table_lines, with_deviation
@@ -90,7 +90,7 @@ def markdown(
 
 def draw(summary: pd.DataFrame, axis: str, path: Path) -> None:
     """One line a series, with its deviation over seeds as a band."""
-    figure, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(0.6 * PAGE_WIDTH, 2.8), layout="constrained")
     places = list(dict.fromkeys(summary["place"]))
     for name, rows in summary.groupby("series", sort=False):
         at = [places.index(place) for place in rows["place"]]
@@ -101,8 +101,7 @@ def draw(summary: pd.DataFrame, axis: str, path: Path) -> None:
     axes.set_xticks(range(len(places)), places)
     axes.set_xlabel(axis)
     axes.set_ylabel("mIoU (%)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend()
     save_figure(figure, path)
 
 

@@ -47,6 +47,7 @@ plt.rcParams.update(
         "xtick.major.width": 0.7,
         "ytick.major.width": 0.7,
         "axes.axisbelow": True,
+        "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION]),
         "grid.color": "#e6e6e6",
         "grid.linewidth": 0.6,
     }
