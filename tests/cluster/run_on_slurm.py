@@ -86,7 +86,7 @@ def main() -> None:
     refuse_where_unwelcome()
     install()
     with tempfile.TemporaryDirectory(prefix="slurm-") as name, slurm(Path(name)):
-        project = make_project(Path(name) / "project", variants=["M4"], loader_workers=0)
+        project = make_project(Path(name) / "project", variants=["M4"])
         try:
             for scenario in SCENARIOS:
                 say(f"{scenario.__name__.replace('_', ' ')}: {scenario.__doc__}")
