@@ -42,13 +42,15 @@ def peak_anonymous(command: list[str]) -> tuple[float, int]:
     start, most = time.perf_counter(), 0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while process.poll() is None:
+        looked = time.perf_counter()
         try:
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
         found = re.search(r"^Anonymous: +(\d+) kB$", rollup, re.MULTILINE)
         most = max(most, int(found[1]) * 1024 if found else 0)
-        time.sleep(0.05)
+        # Looking at many mapped pages takes long, and the program waits meanwhile.
+        time.sleep(max(0.05, 20 * (time.perf_counter() - looked)))
     if process.returncode:
         raise RuntimeError(process.stderr.read().decode())
     return time.perf_counter() - start, most
