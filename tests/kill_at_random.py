@@ -5,8 +5,9 @@
 Each kill is a ``kill -9`` of a step, of Snakemake (whose step lives on) or of everything at once,
 at a random moment of a training, an extraction or a clustering.  After each, every result that
 stands must have the bytes of the uninterrupted run, and the same command must go on; in the end
-none may be missing.  Last, a training on a full disk must say so, leave no model, and go on to the
-same bytes once there is room; the disk is a tmpfs, so that only root gets this far.
+none may be missing.  Last, a training on a full and on a read-only disk must say so, leave no
+model, and go on to the same bytes once there is room; the disk is a tmpfs, so that only root gets
+this far.
 """
 
 import argparse
@@ -68,7 +69,7 @@ PATIENCE = 180  # s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="spread over five steps")
+    parser.add_argument("--kills", type=int, default=20, help="spread over five steps; 0: none")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     args = parser.parse_args()
     chance, started = random.Random(args.seed), time.monotonic()
@@ -91,15 +92,13 @@ def main() -> None:
         standing = compare(folder, reference)
         missing = sorted(set(reference) - set(checksums(folder)))
         if missing:
-            raise SystemExit(
-                f"error: expected all results of the uninterrupted run, lack {missing}"
-            )
+            raise SystemExit(f"error: expected every result, found none of {missing}")
         spread = ", ".join(f"{count} of {who}" for who, count in counts.items())
         say(f"{counts.total()} kills ({spread}): {standing} results, 0 lost, 0 corrupt", started)
         if os.geteuid() != 0:
             raise SystemExit("error: the full disk is left to try: expected root, to mount a tmpfs")
-        fill_the_disk(make_project(Path(name) / "full", **SETTINGS), reference)
-        say("a full disk: said in one line, and gone on from once there was room", started)
+        spoil_the_disk(make_project(Path(name) / "spoilt", **SETTINGS), reference)
+        say("a full and a read-only disk: each said in one line, and gone on from", started)
 
 
 def say(text: str, started: float) -> None:
@@ -188,24 +187,35 @@ def processes(folder: Path, step: str) -> list[int]:
     return found
 
 
-def fill_the_disk(folder: Path, reference: dict[str, str]) -> None:
-    """Train where a model fits but no state beside it, then where there is room."""
+def spoil_the_disk(folder: Path, reference: dict[str, str]) -> None:
+    """Train where a model fits but no state beside it, then where nothing can be written at all,
+    and then where there is room."""
     results = folder / "results"
     results.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", results], check=True)
+    log = folder / "logs" / WARMUP.removeprefix("results/") / "warmup.log"
+    call("mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", results)
     try:
-        result = snakemake(folder, f"{WARMUP}/model.pt")
-        said = (folder / "logs" / WARMUP[8:] / "warmup.log").read_text()
-        errors = [line for line in said.splitlines() if line.startswith("error: ")]
-        if result.returncode == 0 or len(errors) != 1 or WARMUP not in errors[0]:
-            raise SystemExit(f"{said}\nerror: expected one line about the file and the full disk")
-        print(f"        {errors[0]}")
-        compare(folder, reference)
-        subprocess.run(["mount", "-o", "remount,size=2g", results], check=True)
+        for option, reason in (("size=80m", "No space left"), ("ro", "Read-only file system")):
+            call("mount", "-o", f"remount,{option}", results)
+            result = snakemake(folder, f"{WARMUP}/model.pt", "--rerun-incomplete")
+            errors = [line for line in log.read_text().splitlines() if line.startswith("error: ")]
+            if result.returncode == 0 or len(errors) != 1 or WARMUP not in errors[0]:
+                raise SystemExit(
+                    f"{log.read_text()}\nerror: expected one line with the file's name"
+                )
+            if reason not in errors[0]:
+                raise SystemExit(f"{errors[0]}\nerror: expected the reason to be {reason}")
+            print(f"        {errors[0]}")
+            compare(folder, reference)
+        call("mount", "-o", "remount,rw,size=2g", results)
         finish(folder)
         compare(folder, reference)
     finally:
-        subprocess.run(["umount", results], check=True)
+        call("umount", results)
+
+
+def call(*words: object) -> None:
+    subprocess.run([str(word) for word in words], check=True)
 
 
 if __name__ == "__main__":
