@@ -39,12 +39,12 @@ def build(args: argparse.Namespace) -> DeepLabV3Plus:
         return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
     except (ValueError, KeyError) as error:
         raise InputError(str(error)) from error
-    except (URLError, OSError, RuntimeError) as error:  # no network, or a download cut short
+    except (URLError, OSError, RuntimeError) as error:  # no network, or a file that is damaged
         weights = torchvision.models.get_model_weights(args.backbone)[args.weights]
         place = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise InputError(
-            f"weights {args.weights}: expected them at {place} or on the network, found neither "
-            f"({error}); fetch {weights.url} elsewhere and place it there"
+            f"weights {args.weights}: expected them at {place} or on the network, found "
+            f"{str(error).splitlines()[0]}; fetch {weights.url} elsewhere and place it there"
         ) from error
 
 

@@ -471,6 +471,14 @@ def test_one_colour_for_two_labels_of_a_cvat_export(city, capsys):
     assert any("expected a colour of its own for" in line for line in lines)
 
 
+def test_a_label_that_no_class_is_in_the_colour_of_a_class(city, capsys):
+    write_cvat(city.returned, city, city.labels)
+    with (city.returned / "labelmap.txt").open("a") as file:
+        file.write("tram:0,0,142::\n")  # the colour of cars
+    lines = problems(city, capsys)
+    assert any("expected a colour of its own for 'tram'" in line for line in lines)
+
+
 def test_work_beside_an_export_is_not_passed_over(city, capsys):
     write_cvat(city.returned / "export", city, city.labels)
     write_plain(city.returned, {"day/a b": city.labels["day/a b"]}, label_ids(city))

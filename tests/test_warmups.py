@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.error import URLError
 
 import numpy as np
 import pandas as pd
@@ -202,3 +203,21 @@ def test_settings_that_a_method_needs_are_named(data, tmp_path):
     expected = "clan: expected --adversarial-weight, --discriminator-learning-rate, --discrim"
     with pytest.raises(InputError, match=expected):
         train(data, tmp_path, "clan")
+
+
+@pytest.mark.parametrize(
+    ("cause", "found"),
+    [(URLError("no route to host"), "no route to host"), (RuntimeError("invalid hash"), "invalid")],
+)
+def test_weights_out_of_reach_are_told_with_where_they_belong(monkeypatch, cause, found):
+    def unreachable(url, *_, **__):
+        raise cause
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    args = SimpleNamespace(classes="cityscapes19", backbone="resnet18", weights="IMAGENET1K_V1")
+    args.feature_channels, args.output_stride = 8, 32
+    with pytest.raises(InputError) as error:
+        warmup.build(args)
+    assert found in str(error.value)
+    assert "hub/checkpoints/resnet18-f37072fd.pth or on the network" in str(error.value)
+    assert "fetch https://download.pytorch.org/models/resnet18-f37072fd.pth" in str(error.value)

@@ -15,7 +15,7 @@ from mada.annotation.handover import is_scrap
 from mada.cli import InputError
 
 # Several files an image come back from some tools: one a class, one an instance.
-FILES_PER_IMAGE, SPARE_FILES = 64, 1000
+FILES_PER_IMAGE, SPARE_FILES, MOST_FILES = 64, 1000, 40_000
 LARGEST_FILE = 1 << 30  # bytes, unpacked; a JSON export of some hundred images takes a tenth
 LARGEST_ARCHIVE = 16 << 30  # bytes, unpacked: exports may hold the images too
 _READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
@@ -23,7 +23,7 @@ _READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError,
 
 def file_limit(images: int) -> int:
     """The most files that may come back for so many images."""
-    return SPARE_FILES + FILES_PER_IMAGE * images
+    return min(SPARE_FILES + FILES_PER_IMAGE * images, MOST_FILES)
 
 
 class Folder:

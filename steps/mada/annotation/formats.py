@@ -122,7 +122,7 @@ def _declared(
     Raises
     ------
     InputError
-        If a colour cannot be read, or stands for two classes.
+        If a colour cannot be read, or stands for two classes or for a class and another label.
     """
     place = container.described(name)
     order, colours, strangers = [], {}, {}
@@ -142,7 +142,12 @@ def _declared(
                 f"{place}: expected a colour of its own for {label!r}, "
                 f"found {(red, green, blue)}, which another label has"
             )
-    return order, colours, {c: label for c, label in strangers.items() if c not in colours}
+    for colour in strangers.keys() & colours.keys():
+        raise InputError(
+            f"{place}: expected a colour of its own for {strangers[colour]!r}, "
+            f"found {colour}, which another label has"
+        )
+    return order, colours, strangers
 
 
 def _colour_maps(
