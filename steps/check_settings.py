@@ -1,10 +1,11 @@
 """Check what the configuration asks of the data sets, before anything trains.
 
-Inputs   source and target indexes, strategies, budget, numbers of anchors, lists of ids
+Inputs   source and target indexes, strategies, budget or rounds, numbers of anchors, lists of ids
 Output   JSON: the numbers of images
 """
 
 import argparse
+import re
 from pathlib import Path
 
 from mada.acquisition import load_strategies
@@ -29,14 +30,41 @@ def main(args: argparse.Namespace) -> None:
             problems.append(
                 f"{name}: expected at most the {len(index)} images of {path}, found {count}"
             )
-    try:
-        exclude, include = read_ids(args.exclude), read_ids(args.include)
-        count = budget_count(args.budget, len(target), len(set(exclude)))
-        check_lists(set(target["id"]), count, exclude, include)
-    except InputError as error:
-        problems.append(str(error))
+    budgets = {f"rounds.{place}": budget for place, budget in enumerate(args.rounds or [])}
+    problems += budget_problems(
+        budgets or {"budget": args.budget},
+        set(target["id"]),
+        set(read_ids(args.exclude)),
+        set(read_ids(args.include)),
+    )
     refuse(problems, "the configuration")
     write_json(args.output, {"source": len(source), "target": len(target)})
+
+
+def budget_problems(
+    budgets: dict[str, str], known: set[str], exclude: set[str], include: set[str]
+) -> list[str]:
+    """Return what of the budgets, by setting, and of the lists of ids the images cannot give.
+
+    The include list is of the first round, and 100 % of a later one all that are left.
+    """
+    problems, counts = [], []
+    for name, budget in budgets.items():
+        try:
+            counts.append(budget_count(budget, len(known), len(exclude) + sum(counts)))
+            if counts[-1] < 1:
+                problems.append(f"{name}: expected images that are left to label, found none")
+            if len(counts) == 1:
+                check_lists(known, counts[0], exclude, include)
+        except InputError as error:
+            problems.append(re.sub("^budget:", f"{name}:", str(error)))
+    left = len(known) - len(exclude)
+    if not problems and sum(counts) > left:
+        problems.append(
+            f"rounds: expected at most {left} images in all, the exclude list left out, "
+            f"found {sum(counts)}"
+        )
+    return problems
 
 
 def parser() -> StepParser:
@@ -44,7 +72,9 @@ def parser() -> StepParser:
     parser.add_argument("--source", required=True, type=existing_file)
     parser.add_argument("--target", required=True, type=existing_file)
     parser.add_argument("--strategies", required=True, nargs="+")
-    parser.add_argument("--budget", required=True)
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--budget")
+    budget.add_argument("--rounds", nargs="+", help="budgets of several rounds")
     parser.add_argument("--source-anchors", required=True, type=int)
     parser.add_argument("--target-anchors", required=True, type=int)
     parser.add_argument("--exclude", type=existing_file)

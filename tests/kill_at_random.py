@@ -5,9 +5,9 @@
 Each kill is a ``kill -9`` of a step, of Snakemake (whose step lives on) or of everything at once,
 at a random moment of a training, an extraction or a clustering.  After each, every result that
 stands must have the bytes of the uninterrupted run, and the same command must go on; in the end
-none may be missing.  Last, a training on a full and on a read-only disk must say so, leave no
-model, and go on to the same bytes once there is room; the disk is a tmpfs, so that only root gets
-this far.
+none may be missing, and nothing else may be left beside them.  Last, a training on a full and on a
+read-only disk must say so, leave no model, and go on to the same bytes once there is room; the disk
+is a tmpfs, so that only root gets this far.
 """
 
 import argparse
@@ -106,13 +106,19 @@ def say(text: str, started: float) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Build everything to M4, as a user does after an interruption, and wait for its end."""
+    """Build everything to M4, as a user does after an interruption, and wait for its end, which
+    must leave no scraps."""
     while any(processes(folder, step) for _, step, *_ in VICTIMS):
         time.sleep(0.1)  # one that outlived its Snakemake locks its training
     snakemake(folder, "--unlock")
     result = snakemake(folder, "--rerun-incomplete", M4)
     if result.returncode != 0:
         raise SystemExit(f"{result.stderr[-6000:]}\nerror: expected the run to end well")
+    results = folder / "results"
+    names = (path.relative_to(results).as_posix() for path in results.rglob("*"))
+    left = sorted(name for name in names if is_scrap(name))
+    if left:
+        raise SystemExit(f"error: expected no scraps once all is built, found {left}")
 
 
 def compare(folder: Path, reference: dict[str, str]) -> int:

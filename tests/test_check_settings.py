@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mada.files import read_json, write_csv
+from mada.files import read_csv, read_json, write_csv
 from tiny import error_lines, index_of, make_tiny, run_step
 
 GOOD = {
@@ -24,8 +24,9 @@ def indexes(tmp_path_factory) -> Path:
     return folder
 
 
-def check(indexes: Path, **changes: tuple):
-    chosen = GOOD | {"--" + name.replace("_", "-"): value for name, value in changes.items()}
+def check(indexes: Path, without: tuple = (), **changes: tuple):
+    good = {name: value for name, value in GOOD.items() if name[2:] not in without}
+    chosen = good | {"--" + name.replace("_", "-"): value for name, value in changes.items()}
     words = [word for flag, values in chosen.items() for word in (flag, *values)]
     files = ("--source", indexes / "source.csv", "--target", indexes / "target.csv")
     return run_step("check_settings", *files, *words, "--output", indexes / "settings.json")
@@ -55,6 +56,42 @@ def test_each_setting_out_of_reach_is_one_line(indexes, changes, message):
     assert [line for line in error_lines(result) if line.startswith(f"error: {message}")]
     assert len(error_lines(result)) == 1
     assert not (indexes / "settings.json").exists()
+
+
+@pytest.mark.parametrize("rounds", [("25%", "75%"), (10, 2), (11, "100%"), ("5%", "5%")])
+def test_rounds_that_the_images_are_enough_for_pass(indexes, rounds):
+    assert check(indexes, without=("budget",), rounds=rounds).returncode == 0
+    (indexes / "settings.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "message"),
+    [
+        ((13,), "rounds.0: expected 1 to 12 images, found 13"),
+        ((2, "0%"), "rounds.1: expected a share above 0% and up to 100%, found 0%"),
+        (("25%", "200%"), "rounds.1: expected a share above 0% and up to 100%, found 200%"),
+        (("50%", 7), "rounds: expected at most 12 images in all"),
+        ((12, "100%"), "rounds.1: expected images that are left to label, found none"),
+    ],
+)
+def test_each_round_out_of_reach_is_one_line(indexes, rounds, message):
+    result = check(indexes, without=("budget",), rounds=rounds)
+    assert result.returncode == 1
+    (line,) = error_lines(result)
+    assert line.startswith(f"error: {message}")
+    assert not (indexes / "settings.json").exists()
+
+
+def test_rounds_leave_excluded_images_out(indexes):
+    excluded = indexes / "excluded.txt"
+    excluded.write_text("\n".join(read_csv(indexes / "target.csv", ("id",))["id"][:2]) + "\n")
+    lists = {"without": ("budget",), "exclude": (excluded,)}
+    assert check(indexes, rounds=(4, "100%"), **lists).returncode == 0
+    (indexes / "settings.json").unlink()
+    result = check(indexes, rounds=(4, 7), **lists)
+    assert "rounds: expected at most 10 images in all" in error_lines(result)[0]
+    result = check(indexes, rounds=(11,), **lists)
+    assert "rounds.0: expected at most 10 images after the exclude" in error_lines(result)[0]
 
 
 def test_a_listed_id_that_is_no_target_image_is_named(indexes):

@@ -2,13 +2,18 @@
 
 import errno
 import hashlib
+import os
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mada import files
 from mada.cli import InputError
 from mada.files import (
     atomic_directory,
@@ -22,6 +27,7 @@ from mada.files import (
     write_json,
     write_npy,
 )
+from tiny import STEPS
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -71,6 +77,84 @@ def test_failure_leaves_the_old_directory_and_no_partial_one(tmp_path):
         raise RuntimeError
     assert contents(tmp_path) == {"d/stale.txt": b"old"}
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+# Writes a half, says so, and waits to be killed.
+KILLED = """
+import sys
+from pathlib import Path
+from mada import files
+with getattr(files, sys.argv[1])(Path(sys.argv[2])) as partial:
+    (partial / "half" if partial.is_dir() else partial).write_text("half")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def writer(whole, path: Path) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, whole.__name__, path],
+        env=os.environ | {"PYTHONPATH": str(STEPS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"written\n"
+    return process
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def written(whole, path: Path) -> set[str]:
+    """Write a file or folder; return what stood beside it meanwhile."""
+    with whole(path) as partial:
+        if whole is atomic_path:
+            partial.touch()
+        return names(path.parent)
+
+
+@pytest.mark.parametrize("whole", [atomic_path, atomic_directory])
+def test_what_a_killed_process_left_half_written_goes_when_it_is_written_again(tmp_path, whole):
+    with writer(whole, tmp_path / "a[1].x") as process:
+        (half,) = names(tmp_path)
+        assert half in written(whole, tmp_path / "a[1].x")  # its process lives
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert names(tmp_path) == {half, "a[1].x"}
+    # Of another file, and of another host, whose processes cannot be asked.
+    others = {half.replace("a[1]", "b[1]"), f".a[1].x.not-{half.removeprefix('.a[1].x.')}"}
+    for name in others:
+        (tmp_path / name).touch()
+    assert half not in written(whole, tmp_path / "a[1].x")
+    assert names(tmp_path) == {"a[1].x", *others}
+
+
+@pytest.mark.parametrize("whole", [atomic_path, atomic_directory])
+def test_everything_is_on_the_disk_before_it_takes_its_name_and_the_name_after(
+    tmp_path, whole, monkeypatch
+):
+    events, sync, replace = [], os.fsync, os.replace
+
+    def synced(descriptor):
+        events.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    def renamed(before, after):
+        events.append("renamed")
+        replace(before, after)
+
+    monkeypatch.setattr(files.os, "fsync", synced)
+    monkeypatch.setattr(files.os, "replace", renamed)
+    wanted = []
+    with whole(tmp_path / "a") as partial:
+        if whole is atomic_directory:
+            (partial / "b" / "c").mkdir(parents=True)
+            wanted = [partial / "b", partial / "b" / "c", partial / "b" / "c" / "d"]
+        [partial, *wanted][-1].write_text("text")
+    before, after = events[: events.index("renamed")], events[events.index("renamed") + 1 :]
+    assert sorted(before) == sorted(map(str, [partial, *wanted]))
+    assert after == [str(tmp_path)]
 
 
 def test_array_that_cannot_be_written_leaves_no_trace(tmp_path):

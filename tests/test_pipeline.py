@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -512,3 +513,68 @@ def test_a_round_that_is_appended_labels_other_images_and_leaves_the_first_as_it
     pseudo = set(pd.read_csv(second / "pseudo_labels/index.csv")["id"])
     assert len(pseudo) == 7 and not pseudo & (ids[0] | ids[1])
     assert planned(finished, *rounds) == set()
+
+
+def planned_commands(folder: Path, *arguments: str) -> list[list[str]]:
+    """The words of every command that a dry run would run, one list a step."""
+    result = snakemake(folder, "-n", "--printshellcmds", *arguments)
+    assert result.returncode == 0, result.stderr + result.stdout
+    text = (result.stdout + result.stderr).replace("\\\n", " ")
+    return [shlex.split(line) for line in text.splitlines() if "steps/" in line and " --" in line]
+
+
+def value_of(words: list[str], flag: str) -> str:
+    return words[words.index(flag) + 1]
+
+
+def iterations_planned(commands: list[list[str]], model: str) -> int:
+    """Iterations of the training of a model and of all that it goes on from."""
+    (words,) = (each for each in commands if "--history" in each and model in each[-3:])
+    earlier = value_of(words, "--model") if "--model" in words else None
+    own = int(value_of(words, "--iterations"))
+    return own + (iterations_planned(commands, earlier) if earlier else 0)
+
+
+def test_of_several_rounds_tables_and_costs_count_all(tmp_path):
+    folder = make_project(tmp_path, rounds=["25%", "5%"], report_seeds=[0], variants=["M4"])
+    commands = planned_commands(folder, "ablation")
+    (table,) = (each for each in commands if "steps/tabulate_scores.py" in each)
+    assert value_of(table, "--budget") == "30%"
+    starts = [place for place, word in enumerate(table) if word == "--score"]
+    rows = {table[start + 3]: table[start + 4 : start + 6] for start in starts}
+    assert {name: int(row[0]) for name, row in rows.items()} == {
+        **{"M0": 4, "M1": 4 + 2 * 3},
+        **{"M4": 4 + 2 * 3 + 3, "Mu": 4 + 2 * 3 + 3},
+    }
+    for iterations, file in rows.values():
+        (scored,) = (each for each in commands if file in each and "steps/evaluate.py" in each)
+        assert iterations_planned(commands, value_of(scored, "--model")) == int(iterations)
+    (cost,) = (each for each in commands if "steps/add_up_benchmarks.py" in each)
+    counted = [word for word in cost if word.startswith("logs/") and "/seed-0/" in word]
+    logs = [each[-2].removeprefix(">") for each in commands if "--history" in each]
+    assert len(logs) == 6  # M0, M1 of two rounds, M4, M1 of all labels, Mu
+    assert sorted(counted) == sorted(log.replace(".log", ".tsv") for log in logs)
+
+
+def test_scores_are_on_what_was_held_out_in_every_round(tmp_path):
+    settings = {"annotation_mode": "manual", "validation_split": False, "annotation_holdout": 0.25}
+    folder = make_project(tmp_path, rounds=["25%", 2], **settings)
+    runs = ("mada-K3-b25pct/round-0", "mada-K3-b25pct+2/round-1")
+    for run in runs:
+        returned = folder / f"annotations/demo/seed-0/warmup-adaptseg/{run}/returned"
+        returned.mkdir(parents=True)
+        (returned / "image.png").touch()
+    scores = f"{WARMUP}/runs/{runs[1]}/evaluation/holdout/M1.json"
+    result = snakemake(folder, "-n", "--printshellcmds", scores)
+    assert result.returncode == 0, result.stderr + result.stdout
+    lines = [line.strip() for line in (result.stdout + result.stderr).splitlines()]
+    gather = [line for line in lines if line.startswith(("head ", "for "))]
+    for place, run in enumerate(runs):
+        held_out = pd.DataFrame({"id": [f"{place}a", f"{place}b"], "image": ["x, y.png", "z.png"]})
+        (folder / WARMUP / "runs" / run / "annotations").mkdir(parents=True)
+        held_out.to_csv(folder / WARMUP / "runs" / run / "annotations/holdout.csv", index=False)
+    (folder / scores).parent.mkdir(parents=True)
+    subprocess.run(["bash", "-euc", "\n".join(gather)], cwd=folder, check=True)
+    scored = pd.read_csv(folder / scores.replace(".json", ".csv"))
+    assert scored["id"].tolist() == ["0a", "0b", "1a", "1b"]
+    assert scored["image"].tolist() == ["x, y.png", "z.png"] * 2

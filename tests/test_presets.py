@@ -1,7 +1,10 @@
 """The paper's two experiments, planned on files in the data sets' own layouts."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,23 +37,58 @@ PRESETS = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+def plan(data, tmp_path_factory) -> Callable[[str, str], str]:
+    """What a dry run of a preset on a source prints."""
+
+    @cache
+    def planned(name: str, source: str) -> str:
+        settings = [f"preset={name}", f"source_root={data / source}"]
+        settings += [f"target_root={data / 'Cityscapes'}", "gpus=1"]
+        folder = str(tmp_path_factory.mktemp("planned"))
+        result = subprocess.run(
+            [*SNAKEMAKE, "-n", "--directory", folder, "--config", *settings],
+            cwd=REPOSITORY,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr + result.stdout
+        return result.stdout
+
+    return planned
+
+
 @PRESETS
-def test_the_whole_ladder_is_planned(data, tmp_path, name, source):
-    settings = [f"preset={name}", f"source_root={data / source}"]
-    settings += [f"target_root={data / 'Cityscapes'}"]
-    result = subprocess.run(
-        [*SNAKEMAKE, "-n", "--directory", str(tmp_path), "--config", *settings],
-        cwd=REPOSITORY,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr + result.stdout
-    words = result.stdout.split()
+def test_the_whole_ladder_is_planned(plan, name, source):
+    words = plan(name, source).split()
     counts = {job: int(words[words.index(job) + 1]) for job in (*TRAINED, "evaluate")}
     assert counts == {"warmup": 1, "finetune": 3, "continue_finetuning": 2, "adapt": 3} | {
         "evaluate": 7
     }  # M1 by mada and random, and Mu; M1+ and Mu; M2, M3, M4
+
+
+# docs/paper-scale.md: MB measured with one image a pass, minutes estimated for one GPU; loader
+# workers, 4 for each data set that is read at once, beside the threads of the step.
+NEEDED = {
+    "warmup": (5400, 0.3 * 60, 2 * 4),
+    "adapt": (6400, 1.2 * 60, 3 * 4),
+    "extract_source_features": (2500, 0.1 * 60, 4),
+}
+
+
+@PRESETS
+@pytest.mark.parametrize("rule", NEEDED)
+def test_a_cluster_is_asked_for_more_than_was_measured(plan, name, source, rule):
+    asked = re.findall(rf"(?s)\nrule {rule}:\n.*?\n +resources: (.*?)\n", plan(name, source))
+    memory, minutes, workers = NEEDED[rule]
+    assert asked
+    for line in asked:
+        found = dict(word.split("=") for word in line.split(", "))
+        assert int(found["mem_mb"]) > 2 * memory
+        assert int(found["runtime"]) > 2 * minutes
+        assert int(found["cpus_per_task"]) > workers
+        assert int(found["gpu"]) == 1
 
 
 @PRESETS

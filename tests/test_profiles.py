@@ -2,6 +2,8 @@
 
 import io
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 import yte
 
-from test_pipeline import make_project, snakemake
+from test_pipeline import SNAKEMAKE, environment, make_project, snakemake
 
 WORKFLOW = Path(__file__).parents[1] / "workflow"
 PROFILES = WORKFLOW / "profiles"
@@ -52,6 +54,114 @@ def test_every_rule_says_what_it_asks_a_cluster_for():
     asks = re.compile(r"\*\*(LIGHT|CLUSTERING|INFERENCE|(network_)?needs\()")
     silent = [name for name, text in rules().items() if not asks.search(text)]
     assert silent == ["other_preset"]  # which only ever refuses
+
+
+# Two jobs that each want all GPUs.  `alone` fails while the other runs, `together` without it.
+TWO_JOBS = """
+include: "rules/common.smk"
+rule both:
+    input: "a.txt", "b.txt"
+rule job:
+    output: "{name}.txt"
+    wildcard_constraints: name="[ab]"
+    resources: gpu=config["gpus"]
+    shell: {shell!r}
+"""
+ALONE = "mkdir in-use && sleep 1 && rmdir in-use && touch {output}"
+TOGETHER = """
+touch {wildcards.name}.started
+for tenth in $(seq 600); do
+    if [ -e a.started ] && [ -e b.started ]; then touch {output}; exit; fi
+    sleep 0.1
+done
+exit 1
+"""
+# A scheduler that starts everything at once.
+SCHEDULER = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "./submit")
+
+
+def run_two_jobs(folder: Path, shell: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run both jobs with two GPUs in the settings."""
+    make_project(folder, gpus=2)
+    presets = """
+configfile: "config.yaml"
+configfile: "workflow/presets/demo.yaml"
+configfile: "tiny.yaml"
+"""
+    text = presets + TWO_JOBS.replace("{shell!r}", repr(shell))
+    (folder / "workflow/two_jobs").write_text(text)
+    (folder / "submit").write_text('#!/bin/sh\nsh "$1" >"$1.log" 2>&1 &\necho $!\n')
+    (folder / "submit").chmod(0o755)
+    words = [*SNAKEMAKE, "--snakefile", "workflow/two_jobs", "--cores", "4", *arguments, "both"]
+    return subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def test_on_one_machine_jobs_take_turns_with_the_gpus(tmp_path):
+    result = run_two_jobs(tmp_path, ALONE)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_on_one_machine_a_limit_of_ones_own_counts(tmp_path):
+    result = run_two_jobs(tmp_path, TOGETHER, "--resources", "gpu=4")
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_jobs_of_a_scheduler_do_not_wait_for_each_other_s_gpus(tmp_path):
+    result = run_two_jobs(tmp_path, TOGETHER, *SCHEDULER, "--jobs", "2", "--latency-wait", "1")
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_who_waits_for_people_is_told_the_command_as_it_was_typed(tmp_path):
+    folder = make_project(tmp_path, annotation_mode="manual")
+    (folder / "mine").mkdir()
+    (folder / "mine/config.yaml").write_text("retries: 2\n")
+    typed = ("--workflow-profile", "mine", "--sdm", "conda", "--directory", ".", "-p", "-n")
+    result = snakemake(folder, *typed, "-R", "index_source", "-F", "select")
+    assert result.returncode == 0, result.stderr[-2000:]
+    told = re.search(r"--go-on '(.*?)'", result.stdout)[1].split()
+    assert told == ["snakemake", "--cores", "2", *typed, "--configfile", "tiny.yaml"]
+    assert re.search(r"(?m)^localrule hand_over:", result.stdout)  # in no job of a scheduler
+
+
+INVALID = "slurm_load_jobs error: Invalid job id specified"
+NO_ANSWER = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+
+
+@pytest.mark.parametrize(
+    ("scontrol", "sacct", "state"),
+    [
+        (("JobId=7 JobName=x\n   JobState=RUNNING Reason=None", 0), None, "running"),
+        (("JobId=7 JobName=x\n   JobState=COMPLETED Reason=None", 0), None, "success"),
+        (("JobId=7 JobName=x\n   JobState=OUT_OF_MEMORY Reason=x", 0), None, "failed"),
+        ((NO_ANSWER, 1), None, "running"),
+        ((NO_ANSWER, 1), ("FAILED", 0), "running"),
+        ((INVALID, 1), None, "failed"),
+        ((INVALID, 1), ("COMPLETED", 0), "success"),
+        ((INVALID, 1), ("CANCELLED by 1000", 0), "failed"),
+        ((INVALID, 1), ("TIMEOUT\nCOMPLETED", 0), "failed"),
+        ((INVALID, 1), ("RUNNING", 0), "running"),
+        ((INVALID, 1), ("PREEMPTED", 0), "failed"),
+        ((INVALID, 1), ("", 0), "failed"),
+        ((INVALID, 1), ("Slurm accounting storage is disabled", 1), "failed"),
+        ((INVALID, 1), ("sacct: error: Problem talking to the database", 1), "running"),
+    ],
+)
+def test_a_job_fails_only_where_slurm_says_so(tmp_path, scontrol, sacct, state):
+    for name, said in (("scontrol", scontrol), ("sacct", sacct)):
+        if said:
+            text, code = said
+            goes_to = ">&2" if code else ""
+            words = f"#!/bin/sh\nprintf '%s\\n' {shlex.quote(text)} {goes_to}\nexit {code}\n"
+            (tmp_path / name).write_text(words)
+            (tmp_path / name).chmod(0o755)
+    (tmp_path / "sed").symlink_to("/bin/sed")  # and nothing else: a real sacct least of all
+    result = subprocess.run(
+        ["/bin/sh", PROFILES / "cluster-generic/status", "7"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout, result.returncode) == (f"{state}\n", 0), result.stderr
 
 
 class Terminal(io.StringIO):

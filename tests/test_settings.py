@@ -7,7 +7,7 @@ import yaml
 
 from mada.acquisition import load_strategies
 from mada.layouts import LAYOUTS
-from settings import setting_problems, typed
+from settings import setting_problems, total_budget, typed
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -173,3 +173,45 @@ def test_rounds_rank_by_features_that_they_have():
     (line,) = problems(rounds=["2.5%", "2.5%"], strategy="aada")
     assert line.startswith("rounds: aada ranks by the warm-up's discriminator")
     assert problems(rounds=["2.5"])[0].startswith("rounds.0: '2.5' does not match")
+
+
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [
+        (["60%", "39.9%"], []),
+        ([16, "99%"], []),
+        (["0%"], ["rounds.0: expected a share above 0% and up to 100%, found 0%"]),
+        ([8, "0.0%"], ["rounds.1: expected a share above 0% and up to 100%, found 0.0%"]),
+        (["5%", "0"], ["rounds.1: expected a share above 0% and up to 100%, found 0"]),
+        (["200%"], ["rounds.0: expected a share above 0% and up to 100%, found 200%"]),
+        (["60%", 2, "40.1%"], ["rounds: expected shares of up to 100% in all, found 100.1%"]),
+        (["100%"], ["variants: M3 needs images without label, all are to be labelled"]),
+        (["33.4%", "33.3%", "33.3%"], ["variants: M3 needs images without label, all are to be"]),
+    ],
+)
+def test_rounds_are_checked_each_and_in_all(rounds, expected):
+    found = problems(rounds=rounds, variants=["M3"])
+    assert len(found) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(found, expected, strict=True))
+
+
+def test_rounds_are_in_place_of_the_budget():
+    assert problems(rounds=["5%"], budget="100%", variants=["M3"]) == []
+    assert problems(rounds=["100%"], variants=["M1+"]) == []
+
+
+@pytest.mark.parametrize(
+    ("budgets", "expected"),
+    [
+        (["5%"], "5%"),
+        (["2.5%", "2.5%"], "5%"),
+        (["1%", "5%"], "6%"),
+        (["0.1%", "0.2%"], "0.3%"),
+        (["50%", "50%"], "100%"),
+        ([16], "16"),
+        (["8", 2], "10"),
+        ([2, "25%", 8], "25%+10"),
+    ],
+)
+def test_shares_add_to_a_share_and_counts_to_a_count(budgets, expected):
+    assert total_budget(budgets) == expected

@@ -1,5 +1,8 @@
 """Training crops are pure functions of their position, and stay in register with their labels."""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +153,16 @@ def test_whole_images_come_in_order_in_batches_of_one_size(tmp_path):
     ]
     colours = [int(value) for pixels in batches for value in pixels[:, 0, 0, 0]]
     assert colours == [10, 20, 30, 40, 50]
+
+
+def test_loaders_of_whole_images_outlast_the_termination_of_their_group(tmp_path):
+    data = WholeImages(plain_images(tmp_path, [(40, 30)] * 8), None, None)
+    _, loader = data.batches(1, workers=1)
+    batches = iter(loader)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGTERM)
+    assert [int(pixels[0, 0, 0, 0]) for pixels, _ in batches] == [20, 30, 40, 50, 60, 70, 80]
 
 
 def test_whole_images_are_resized_and_their_labels_are_not(index):

@@ -1,7 +1,8 @@
 """What is wrong with the settings, as far as can be told before any data set is read."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,20 @@ def typed(value: object) -> object:
     if value in ("true", "false"):
         return value == "true"
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
+
+
+def added_up(budgets: Iterable[str | int]) -> tuple[Decimal, Decimal]:
+    """Return the sum of the budgets that are shares, in percent, and of those that are counts."""
+    texts = [str(budget) for budget in budgets]
+    shares = [Decimal(text.removesuffix("%")) for text in texts if text.endswith("%")]
+    counts = [Decimal(text) for text in texts if not text.endswith("%")]
+    return sum(shares, Decimal(0)), sum(counts, Decimal(0))
+
+
+def total_budget(budgets: Iterable[str | int]) -> str:
+    """Return what several rounds label together: ``5%``, ``16``, or of both kinds ``5%+16``."""
+    share, count = (f"{amount.normalize():f}" for amount in added_up(budgets))
+    return "+".join(text for text in (f"{share}%", count) if text not in ("0%", "0"))
 
 
 def setting_problems(config: Mapping, command_line: Mapping) -> list[str]:
@@ -108,11 +123,18 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     if len(config.get("rounds") or []) > 1:
         for strategy in sorted(set(strategies) & set(NEED_DISCRIMINATOR)):
             yield "rounds", f"{strategy} ranks by the warm-up's discriminator: expected one round"
-    share = re.fullmatch(r"([0-9.]+)%", str(config.get("budget", "1%")))
-    amount = float(share[1]) if share else float(config["budget"])
-    if amount == 0 or (share and amount > 100):
-        yield "budget", f"expected a share above 0% and up to 100%, found {config['budget']}"
-    everything = config.get("strategy") == "all" or (share is not None and amount == 100)
+    rounds = {f"rounds.{n}": budget for n, budget in enumerate(config.get("rounds") or [])}
+    budgets = rounds or {"budget": config.get("budget", "1%")}
+    refused = False
+    for name, budget in budgets.items():
+        share, count = added_up([budget])
+        if share > 100 or share + count == 0:
+            refused = True
+            yield name, f"expected a share above 0% and up to 100%, found {budget}"
+    share, _ = added_up(budgets.values())
+    if share > 100 and not refused:
+        yield "rounds", f"expected shares of up to 100% in all, found {share}%"
+    everything = config.get("strategy") == "all" or share == 100
     for variant in NEED_UNLABELLED:
         if everything and variant in config.get("variants", []):
             yield "variants", f"{variant} needs images without label, all are to be labelled"

@@ -1,10 +1,13 @@
 """Reading and writing the files that travel between steps: whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,18 +30,62 @@ def _named(path: Path) -> Iterator[None]:
         raise
 
 
+def _partial(path: Path) -> Path:
+    """Where this process writes what is to become ``path``, once its folder is there and rid of
+    what killed processes of this host left half written.
+
+    Nothing is known of the processes of other hosts, which may share the file system.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = f".{path.name}.{socket.gethostname()}."
+    for beside in path.parent.iterdir():
+        found = re.fullmatch(rf"{re.escape(start)}(\d+)\.partial", beside.name)
+        if found and not _runs(int(found[1])):
+            _remove(beside)
+    return path.with_name(f"{start}{os.getpid()}.partial")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do so for a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` that takes its name when the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         with _named(path):
             yield partial
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())  # a rename must not outrun the data it names
+            _sync(partial)  # a rename must not outrun the data it names
             os.replace(partial, path)
+            _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -47,16 +94,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a fresh directory beside ``path`` that replaces it when the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         with _named(path):
             yield partial
+            for folder, _, names in os.walk(partial):
+                for name in names:
+                    _sync(Path(folder, name))
+                _sync(Path(folder))
             if path.exists():
                 shutil.rmtree(path)
             os.replace(partial, path)
+            _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

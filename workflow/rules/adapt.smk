@@ -25,7 +25,7 @@ rule finetune:
         image("train")
     threads: config["training_threads"]
     resources:
-        **network_needs(3000, 30, config["training_threads"], config["gpus"]),
+        **network_needs(3000, 30, config["training_threads"], config["gpus"], streams=2),
         launcher=LAUNCHER,
         save_every=config["save_every"],
     params:
@@ -163,7 +163,7 @@ rule adapt:
         image("train")
     threads: config["training_threads"]
     resources:
-        **network_needs(3500, 30, config["training_threads"], config["gpus"]),
+        **network_needs(3500, 30, config["training_threads"], config["gpus"], streams=3),
         launcher=LAUNCHER,
         save_every=config["save_every"],
     params:

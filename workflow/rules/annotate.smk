@@ -131,11 +131,16 @@ use rule estimate_cost as count_cost with:
         files=lambda wildcards, input: flags(annotations=input.annotations),
 
 
+localrules:
+    hand_over,
+
+
 rule hand_over:
     """Say where the work is waited for, and keep what was handed out beside it.
 
     The folder that people put their work into is no output: Snakemake deletes outputs.  The command
-    that goes on is what the run was started with, and no reason to run again.
+    that goes on is what the run was started with, and no reason to run again.  On a cluster too this
+    runs where Snakemake does, which alone knows that command.
     """
     input:
         **step("hand_over"),
@@ -248,13 +253,16 @@ else:
 
 
 rule evaluate_holdout:
-    """Score a model on the annotations that were held out of its training."""
+    """Score a model on the annotations, of all rounds, that were held out of its training."""
     input:
         **step("evaluate"),
         classes=CLASS_TABLE,
-        annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
+        annotations=all_annotations,
         model=evaluated_model,
     output:
+        images=temp(
+            "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/evaluation/holdout/{variant}.csv"
+        ),
         scores="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/evaluation/holdout/{variant}.json",
     log:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/evaluation/holdout/{variant}.log",
@@ -275,9 +283,14 @@ rule evaluate_holdout:
             images_size=config["target_size"],
             images_encoding="train-ids",
         ),
+        indexes=lambda wildcards, input: [
+            f"{folder}/holdout.csv" for folder in input.annotations
+        ],
     shell:
         r"""
-        python {input.script:q} --images {input.annotations:q}/holdout.csv \
+        head -n 1 {params.indexes[0]:q} >{output.images:q}
+        for index in {params.indexes:q}; do tail -n +2 "$index" >>{output.images:q}; done
+        python {input.script:q} --images {output.images:q} \
             --model {input.model:q} {params.flags} --loader-workers {resources.loader_workers} \
             --output {output.scores:q} >{log:q} 2>&1
         """

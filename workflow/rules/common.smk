@@ -184,8 +184,9 @@ def needs(memory, minutes, gpus=0):
     return found | ({"gpu": gpus, "tasks": 0} if gpus else {})
 
 
-def network_needs(memory, minutes, threads, gpus):
-    """What a job with a network asks for: a process for each GPU, with loader workers of its own.
+def network_needs(memory, minutes, threads, gpus, streams=1):
+    """What a job with a network asks for: a process for each GPU, with loader workers of its own
+    for each of the data sets (`streams`) that it reads at once.
 
     Resources, not params: a model need not be trained anew on a machine with other GPUs.
     """
@@ -193,7 +194,7 @@ def network_needs(memory, minutes, threads, gpus):
     workers = config["loader_workers"]
     found = {
         "loader_workers": workers,
-        "cpus_per_task": processes * (threads + workers),
+        "cpus_per_task": processes * (threads + streams * workers),
     }
     return found | needs(memory * processes, minutes, gpus)
 
@@ -203,6 +204,16 @@ LIGHT = needs(1000, 10)
 ONE_GPU = min(config["gpus"], 1)
 CLUSTERING = needs(1000, 10, ONE_GPU)
 INFERENCE = network_needs(2000, 10, config["inference_threads"], ONE_GPU)
+
+# Jobs on one machine share its GPUs: no more of them at once than there are. Scope "local" leaves
+# jobs that a scheduler starts alone, which has GPUs of its own for each.
+if config["gpus"] and "gpu" not in workflow.global_resources:
+
+    resource_scopes:
+        gpu="local",
+
+    workflow.register_resource("gpu", config["gpus"])
+
 
 # What runs a training: several GPUs take a process each, which torchrun starts.
 LAUNCHER = (
@@ -246,10 +257,11 @@ def dataset_marker(root):
 
 def checked_flags():
     """Flags of check_settings: what the numbers and ids of images have a say in."""
-    names = ("budget", "source_anchors", "target_anchors", "exclude", "include")
+    names = ("source_anchors", "target_anchors", "exclude", "include")
+    budget = "rounds" if config["rounds"] else "budget"
     return flags(
         strategies=[config["strategy"], *config["compare"]],
-        **{name: config[name] for name in names},
+        **{name: config[name] for name in (budget, *names)},
     )
 
 

@@ -4,6 +4,8 @@
 wildcards of a table or a figure.
 """
 
+from settings import total_budget
+
 RUN = "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}"
 SUMMARY = "warmup-{method}/{strategy}-K{k}-b{budget}-V{v}"
 CHOSEN = {
@@ -30,6 +32,11 @@ NO_SCORES = (
 def budget_of(wildcards):
     """What a round may label: of 2.5pct+1pct, the second round's, 1%."""
     return wildcards.budget.rpartition("+")[2].replace("pct", "%")
+
+
+def labelled_in_all(wildcards):
+    """What all rounds of a run may label together: of 2.5pct+2.5pct 5%."""
+    return total_budget(wildcards.budget.replace("pct", "%").split("+"))
 
 
 def earlier_rounds(run):
@@ -100,6 +107,16 @@ def run_file(chosen, seed, strategy, name):
     return f"{RUN.format(**chosen_run(chosen, seed, strategy))}/{name}"
 
 
+def trained_run(chosen, seed, strategy, variant):
+    """The wildcards of the run that a variant is trained in.
+
+    Mu has all labels in its first round; a folder beside it, of as many rounds as the others have,
+    holds the Mu that is continued for as long as they train.
+    """
+    run = chosen_run(chosen, seed, strategy)
+    return run | ({"round": chosen["budget"].count("+")} if variant == "Mu" else {})
+
+
 def ranking_file(wildcards):
     """The ranking that a run's manifest is taken from; some hold for one budget alone.
 
@@ -129,8 +146,8 @@ def training_file(chosen, seed, strategy, variant, name):
     """A file of the training of a variant: model.pt or history.csv."""
     if variant == "M0":
         return warmup_file(chosen, seed, name)
-    folder = training_folder(trained_as(chosen, variant))
-    return run_file(chosen, seed, strategy, f"{folder}/{name}")
+    folder = RUN.format(**trained_run(chosen, seed, strategy, variant))
+    return f"{folder}/{training_folder(trained_as(chosen, variant))}/{name}"
 
 
 def score_file(chosen, seed, strategy, variant, split):
@@ -140,8 +157,8 @@ def score_file(chosen, seed, strategy, variant, split):
         return run_file(chosen, seed, own, "evaluation/holdout/M0.json")
     if variant == "M0":
         return warmup_file(chosen, seed, f"evaluation/{split}/M0.json")
-    name = f"evaluation/{split}/{trained_as(chosen, variant)}.json"
-    return run_file(chosen, seed, strategy, name)
+    folder = RUN.format(**trained_run(chosen, seed, strategy, variant))
+    return f"{folder}/evaluation/{split}/{trained_as(chosen, variant)}.json"
 
 
 def evaluated_model(wildcards):
@@ -170,12 +187,12 @@ def variant_files(variant):
     return [result_file(seed, strategy, variant) for seed in config["seeds"]]
 
 
-def iterations(chosen, variant):
-    """How many iterations a variant has trained for in all, warm-up included."""
+def iterations(chosen, seed, strategy, variant):
+    """How many iterations a row's variant has trained for in all rounds, warm-up included."""
     total = config["warmup"]["iterations"] if chosen["method"] != "checkpoint" else 0
     if variant != "M0":
-        rounds = chosen["budget"].count("+") + 1
-        total += rounds * config["finetune"]["iterations"]
+        last = trained_run(chosen, seed, strategy, variant)["round"]
+        total += (last + 1) * config["finetune"]["iterations"]
     if variant not in ("M0", "M1"):
         total += config["adapt"]["iterations"]
     return total
@@ -204,7 +221,7 @@ def score_rows(wildcards):
     """(seed, strategy, variant, iterations, file) of every row of a table."""
     split = "tune" if wildcards.folder == "tuning" else SCORED_ON
     return [
-        (*row, iterations(wildcards, row[2]), score_file(wildcards, *row, split))
+        (*row, iterations(wildcards, *row), score_file(wildcards, *row, split))
         for row in table_rows(wildcards.table, wildcards.strategy)
     ]
 

@@ -111,20 +111,19 @@ def costs():
 
 
 def same_command():
-    """The command that this run was started with, targets and settings alone."""
-    words = ["snakemake", "--cores", str(workflow.resource_settings.cores)]
-    words += [name for name in workflow.dag_settings.targets if name != "select"]
-    files = workflow.config_settings.configfiles
-    words += (
-        ["--configfile", *(recorded(Path(file)) for file in files)] if files else []
-    )
-    settings = workflow.config_settings.config
-    words += ["--config"] if settings else []
-    words += [
-        f"{name}={json.dumps(v) if isinstance(v, list) else v}"
-        for name, v in settings.items()
-    ]
-    return shlex.join(words)
+    """The command that goes on with this run: as it was typed, without target `select`, where it
+    would stop again, and without what forces steps to run again.
+
+    Of the main process alone: a job's own Snakemake is started with other words.
+    """
+    left_out = ("select", "-f", "--force", "-F", "--forceall")
+    words, forced = [], False
+    for word in sys.argv[1:]:
+        if word.startswith("-"):
+            forced = word in ("-R", "--forcerun")  # which rules or files follow
+        if not (forced or word in left_out or word.startswith("--forcerun=")):
+            words.append(word)
+    return shlex.join(["snakemake", *words])
 
 
 def say_what_waits():

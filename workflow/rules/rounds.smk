@@ -66,3 +66,39 @@ use rule rank_targets as rank_targets_again with:
             exclude=config["exclude"],
             earlier=input.earlier,
         ),
+
+
+ruleorder: continue_upper_bound > continue_finetuning
+
+
+def upper_bound_flags(more_rounds):
+    """Flags of the training that makes Mu as long as M4 of so many rounds after the first."""
+    settings = {name: config["adapt"][name] for name in ADAPT_SETTINGS["M1+"]}
+    settings["iterations"] += more_rounds * config["finetune"]["iterations"]
+    return training_flags(config["training_threads"], {"variant": "M1+"} | settings)
+
+
+use rule continue_finetuning as continue_upper_bound with:
+    # Mu beside several rounds: continued also for what the rounds after the first fine-tune.
+    input:
+        **step("adapt"),
+        classes=CLASS_TABLE,
+        source="results/{preset}/index/source.csv",
+        annotations="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-0/annotations",
+        earlier=[],
+        model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-0/finetune/model.pt",
+        statistics="results/{preset}/index/target_train.csv",
+        tune=tune_index,
+    output:
+        model="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt/M1+/model.pt",
+        history="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt/M1+/history.csv",
+    log:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-M1+.log",
+    benchmark:
+        "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/adapt-M1+.tsv"
+    wildcard_constraints:
+        strategy="all",
+        round=r"[1-9]\d*",
+    params:
+        flags=lambda wildcards: upper_bound_flags(int(wildcards.round)),
+        files="",

@@ -60,14 +60,16 @@ def sweep_scores(wildcards):
 
 
 def training_benchmarks(wildcards):
-    """Benchmark files of every training that a study needs, each once."""
+    """Benchmark files of every training that a study needs, of all rounds, each once."""
     found = {}
     for seed, strategy, variant, run in study_runs(wildcards):
         if run["method"] != "checkpoint":
             found[warmup_file(run, seed, "warmup.tsv")] = True
         if variant != "M0":
-            found[run_file(run, seed, strategy, "finetune.tsv")] = True
+            last = chosen_run(run, seed, strategy)
+            for each in [*earlier_rounds(last), last]:
+                found[f"{RUN.format(**each)}/finetune.tsv"] = True
         if variant not in ("M0", "M1"):
-            label = trained_as(run, variant)
-            found[run_file(run, seed, strategy, f"adapt-{label}.tsv")] = True
+            folder = RUN.format(**trained_run(run, seed, strategy, variant))
+            found[f"{folder}/adapt-{trained_as(run, variant)}.tsv"] = True
     return [f"logs/{path.removeprefix('results/')}" for path in found]

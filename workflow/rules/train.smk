@@ -30,7 +30,9 @@ rule warmup:
         image("train")
     threads: config["inference_threads"]
     resources:
-        **network_needs(3000, 30, config["inference_threads"], config["gpus"]),
+        **network_needs(
+            3000, 30, config["inference_threads"], config["gpus"], streams=2
+        ),
         launcher=LAUNCHER,
         save_every=config["save_every"],
     params:

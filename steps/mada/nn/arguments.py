@@ -23,7 +23,6 @@ _NOT_SETTINGS = {
     "output",
     "history",
     "discriminator_output",
-    "compile",
     "earlier",  # files, whose contents count
 }
 

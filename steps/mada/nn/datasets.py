@@ -123,4 +123,9 @@ class WholeImages(Dataset):
                 rows[-1].append(row)
             else:
                 rows.append([row])
-        return rows, DataLoader(self, batch_sampler=rows, num_workers=workers)
+        return rows, DataLoader(
+            self,
+            batch_sampler=rows,
+            num_workers=workers,
+            worker_init_fn=outlast_termination,
+        )

@@ -103,7 +103,8 @@ def run_training(
     workers, frozen = args.loader_workers, args.batch_norm == "frozen"
 
     def settle_statistics() -> None:
-        # Every process by itself and all the same, so that none waits for another.
+        # Every process over the same images, and so to the same statistics.  On GPUs they wait for
+        # each other all the same, batch norms being synchronised whenever they train.
         if not frozen:
             estimate_statistics(network, target, EVALUATION_BATCH, runtime, workers)
 

@@ -106,7 +106,8 @@ def train(
     stateful : mapping
         Everything that changes during training, each with state_dict and load_state_dict.
     save_every : int
-        Iterations between resume states; 0 keeps none.
+        Iterations between resume states; 0 keeps none.  The last iteration's is kept too, so that
+        a kill while its network is scored and written costs no iteration.
     evaluate : callable or None
         Returns mIoU on the tuning split; called every ``evaluate_every`` iterations.  It only
         watches: the result is the last iterate in any case.
@@ -141,8 +142,7 @@ def train(
                 row["tune_miou"] = evaluate()
                 logging.info("iteration %d: mIoU %.4f on the tuning split", done, row["tune_miou"])
             rows.append(row)
-            due = stop or (save_every and done % save_every == 0)
-            if due and done < iterations:
+            if stop or (save_every and (done % save_every == 0 or done == iterations)):
                 state = {name: thing.state_dict() for name, thing in stateful.items()}
                 resume.save({"iteration": done, "history": rows, "state": state})
                 if stop:
