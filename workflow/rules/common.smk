@@ -277,3 +277,10 @@ EVALUATION_FLAGS = network_use(
     images_size=config["target_size"],
     images_encoding=encoding(config["target_layout"]),
 )
+
+
+def upper_bound_flags(more_rounds):
+    """Flags of the training that makes Mu as long as M4 of so many rounds after the first."""
+    settings = {name: config["adapt"][name] for name in ADAPT_SETTINGS["M1+"]}
+    settings["iterations"] += more_rounds * config["finetune"]["iterations"]
+    return training_flags(config["training_threads"], {"variant": "M1+"} | settings)

@@ -71,13 +71,6 @@ use rule rank_targets as rank_targets_again with:
 ruleorder: continue_upper_bound > continue_finetuning
 
 
-def upper_bound_flags(more_rounds):
-    """Flags of the training that makes Mu as long as M4 of so many rounds after the first."""
-    settings = {name: config["adapt"][name] for name in ADAPT_SETTINGS["M1+"]}
-    settings["iterations"] += more_rounds * config["finetune"]["iterations"]
-    return training_flags(config["training_threads"], {"variant": "M1+"} | settings)
-
-
 use rule continue_finetuning as continue_upper_bound with:
     # Mu beside several rounds: continued also for what the rounds after the first fine-tune.
     input:
