@@ -1,6 +1,6 @@
 """Measure ranking and clustering of many images: time, and memory that is no file's.
 
-    python benchmarks/scaling.py [--images 1000000] [--channels 256] [--folder /somewhere/large]
+    python benchmarks/scaling.py [--images 1000000] [--folder /somewhere/large]
 
 Writes features of made-up images (ten modes with noise; 19 x 256 = 4,864 floats an image make
 19.5 GB for a million), runs the steps on them as programs, and removes them again. Memory that a
@@ -22,7 +22,7 @@ from mada.files import write_npy
 from measure import elapsed, peak_anonymous
 
 STEPS = Path(__file__).parents[1] / "steps"
-CATEGORIES, ANCHORS = 19, 10
+WIDTH, ANCHORS = 19 * 256, 10
 GIB = 2**30
 
 
@@ -49,19 +49,17 @@ def report(name: str, command: list[object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1_000_000)
-    parser.add_argument("--channels", type=int, default=256, help="D")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=None, help="with room for the features")
     args = parser.parse_args()
-    width = CATEGORIES * args.channels
-    needed = 1.2 * args.images * width * 4
+    needed = 1.2 * args.images * WIDTH * 4
     if shutil.disk_usage(args.folder or tempfile.gettempdir()).free < needed:
         sys.exit(f"error: expected {needed / GIB:.1f} GiB free for the features")
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         features, output = Path(folder) / "features.npy", Path(folder) / "output"
-        seconds = elapsed(lambda: make_features(features, args.images, width))
+        seconds = elapsed(lambda: make_features(features, args.images, WIDTH))
         size = features.stat().st_size / GIB
-        print(f"{args.images} images of {width} floats, {size:.2f} GiB: {seconds:.0f} s")
+        print(f"{args.images} images of {WIDTH} floats, {size:.2f} GiB: {seconds:.0f} s")
         ranking = [STEPS / "rank_targets.py", "--features", features, "--strategy", "mada"]
         ranking += ["--anchors", features.with_name("anchors.npy"), "--classes", "cityscapes19"]
         report("ranking", [*ranking, "--seed", 0, "--threads", args.threads, "--output", output])

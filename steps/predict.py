@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,7 +30,7 @@ from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_network
 from mada.nn.datasets import WholeImages
 from mada.nn.deeplab import DeepLabV3Plus
-from mada.nn.evaluation import predictions
+from mada.nn.evaluation import most_probable, predictions
 from mada.nn.windows import windowed_probabilities
 
 
@@ -46,8 +45,8 @@ def main(args: argparse.Namespace) -> None:
     labels = [f"labels/{image_id}.png" for image_id in index["id"]]
     overlays = [f"overlays/{image_id}.jpg" for image_id in index["id"]]
     with atomic_directory(args.output) as folder:
-        for row, probabilities in probability_maps(network, images, args, device):
-            train_ids = probabilities.argmax(dim=0).to(torch.uint8).cpu().numpy()
+        for row, predicted in label_maps(network, images, args, device):
+            train_ids = predicted.cpu().numpy()
             save_id_map(folder / labels[row], train_ids, classes)
             overlay = overlaid(
                 read_image(index.loc[row, "image"]), train_ids, classes.painted(train_ids)
@@ -73,14 +72,15 @@ def folder_index(root: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "image", "width", "height"])
 
 
-def probability_maps(
+def label_maps(
     network: DeepLabV3Plus, images: WholeImages, args: argparse.Namespace, device: runtime.Runtime
 ) -> Iterator[tuple[int, Tensor]]:
-    """Yield (row, probabilities (C, H, W)) at each image's full size."""
+    """Yield (row, training ids (H, W) uint8) at each image's full size."""
     if args.window is None:
         workers = args.loader_workers
-        for row, p, _ in predictions(network, images, args.batch_size, device, workers):
-            yield row, p
+        found = predictions(network, images, args.batch_size, device, workers, most_probable)
+        for row, train_ids, _ in found:
+            yield row, train_ids
         return
     rows, loader = images.batches(1, args.loader_workers)
     for (row,), (pixels, _) in zip(rows, progress(loader, "predicting"), strict=True):
@@ -88,7 +88,8 @@ def probability_maps(
             network, pixels[0], args.window, args.overlap, args.batch_size, device
         )
         width, height = (int(side) for side in images.sizes[row])
-        yield row, F.interpolate(p[None], (height, width), mode="bilinear", align_corners=False)[0]
+        p = F.interpolate(p[None], (height, width), mode="bilinear", align_corners=False)[0]
+        yield row, most_probable(p)
 
 
 def parser() -> StepParser:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_csv, read_index, write_csv
@@ -43,11 +44,15 @@ def main(args: argparse.Namespace) -> None:
     images = WholeImages(chosen, None, args.images_size)
     network = device.place(load_network(args.model, args.classes))
     workers = args.loader_workers
+
+    def confident(probabilities: Tensor) -> Tensor:
+        confidence, label = probabilities.max(dim=0)
+        return torch.where(confidence < args.threshold, VOID, label).to(torch.uint8)
+
     with atomic_directory(args.output) as folder:
         names = [f"labels/{image_id}.png" for image_id in chosen["id"]]
-        for row, p, _ in predictions(network, images, args.batch_size, device, workers):
-            confidence, label = p.max(dim=0)
-            label = torch.where(confidence < args.threshold, VOID, label).to(torch.uint8)
+        found = predictions(network, images, args.batch_size, device, workers, confident)
+        for row, label, _ in found:
             save_label(folder / names[row], label.cpu().numpy(), args.classes)
         chosen.insert(2, "label", [os.fspath(args.output / name) for name in names])
         write_csv(folder / "index.csv", chosen)

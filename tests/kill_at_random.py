@@ -87,14 +87,18 @@ def main() -> None:
             moment = kill(folder, rule, step, target, who, workers, duration, chance)
             standing = compare(folder, reference)
             counts[who] += 1
-            say(f"{step}: kill -9 of {who} after {moment:.1f} s, {standing} results stand", started)
+            text = f"{step}: kill -9 of {who} after {moment:.1f} s, {len(standing)} results stand"
+            say(text, started)
         finish(folder)
         standing = compare(folder, reference)
-        missing = sorted(set(reference) - set(checksums(folder)))
+        missing = sorted(set(reference) - standing)
         if missing:
             raise SystemExit(f"error: expected every result, found none of {missing}")
         spread = ", ".join(f"{count} of {who}" for who, count in counts.items())
-        say(f"{counts.total()} kills ({spread}): {standing} results, 0 lost, 0 corrupt", started)
+        say(
+            f"{counts.total()} kills ({spread}): {len(standing)} results, 0 lost, 0 corrupt",
+            started,
+        )
         if os.geteuid() != 0:
             raise SystemExit("error: the full disk is left to try: expected root, to mount a tmpfs")
         spoil_the_disk(make_project(Path(name) / "spoilt", **SETTINGS), reference)
@@ -121,15 +125,15 @@ def finish(folder: Path) -> None:
         raise SystemExit(f"error: expected no scraps once all is built, found {left}")
 
 
-def compare(folder: Path, reference: dict[str, str]) -> int:
-    """Number of results in place, each of which must have the reference's bytes."""
+def compare(folder: Path, reference: dict[str, str]) -> set[str]:
+    """Names of the results in place, each of which must have the reference's bytes."""
     found = {n: s for n, s in checksums(folder).items() if not is_scrap(n)}
     wrong = sorted(name for name in found if found[name] != reference.get(name))
     if wrong:
         raise SystemExit(
             f"error: expected the bytes of the uninterrupted run, found others: {wrong}"
         )
-    return len(found)
+    return set(found)
 
 
 def is_scrap(name: str) -> bool:

@@ -20,16 +20,6 @@ TEXT_COLUMNS = ("id", "image_id", "sequence", "image", "label")
 INDEX_COLUMNS = ("id", "image", "width", "height", "sequence", "frame")
 
 
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Tell what a failed write was to become: a full disk's error has no name of a file."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-
-
 def _partial(path: Path) -> Path:
     """Where this process writes what is to become ``path``, once its folder is there and rid of
     what killed processes of this host left half written.
@@ -77,39 +67,35 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` that takes its name when the block ends well."""
+    """Yield a path beside ``path``, for a file or a folder, that takes its name when the block ends
+    well."""
     path = Path(path)
     partial = _partial(path)
     try:
-        with _named(path):
-            yield partial
-            _sync(partial)  # a rename must not outrun the data it names
-            os.replace(partial, path)
-            _sync(path.parent)
+        yield partial
+        # A rename must not outrun the data it names.
+        for folder, folders, names in os.walk(partial):
+            for name in (*folders, *names):
+                _sync(Path(folder, name))
+        _sync(partial)
+        if path.is_dir() and partial.is_dir():
+            shutil.rmtree(path)
+        os.replace(partial, path)
+        _sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk's names no file
+        raise
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
 
 
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a fresh directory beside ``path`` that replaces it when the block ends well."""
-    path = Path(path)
-    partial = _partial(path)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        with _named(path):
-            yield partial
-            for folder, _, names in os.walk(partial):
-                for name in names:
-                    _sync(Path(folder, name))
-                _sync(Path(folder))
-            if path.exists():
-                shutil.rmtree(path)
-            os.replace(partial, path)
-            _sync(path.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with atomic_path(path) as partial:
+        _remove(partial)
+        partial.mkdir()
+        yield partial
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:

@@ -223,9 +223,10 @@ LAUNCHER = (
 )
 
 
-def adapt_flags(variant):
-    """Flags of a variant beyond M1."""
+def adapt_flags(variant, more_rounds=0):
+    """Flags of a variant beyond M1, or of a training as long as it and so many rounds of M1."""
     settings = {name: config["adapt"][name] for name in ADAPT_SETTINGS[variant]}
+    settings["iterations"] += more_rounds * config["finetune"]["iterations"]
     return training_flags(config["training_threads"], {"variant": variant} | settings)
 
 
@@ -277,10 +278,3 @@ EVALUATION_FLAGS = network_use(
     images_size=config["target_size"],
     images_encoding=encoding(config["target_layout"]),
 )
-
-
-def upper_bound_flags(more_rounds):
-    """Flags of the training that makes Mu as long as M4 of so many rounds after the first."""
-    settings = {name: config["adapt"][name] for name in ADAPT_SETTINGS["M1+"]}
-    settings["iterations"] += more_rounds * config["finetune"]["iterations"]
-    return training_flags(config["training_threads"], {"variant": "M1+"} | settings)

@@ -29,14 +29,9 @@ NO_SCORES = (
 )
 
 
-def budget_of(wildcards):
-    """What a round may label: of 2.5pct+1pct, the second round's, 1%."""
-    return wildcards.budget.rpartition("+")[2].replace("pct", "%")
-
-
-def labelled_in_all(wildcards):
-    """What all rounds of a run may label together: of 2.5pct+2.5pct 5%."""
-    return total_budget(wildcards.budget.replace("pct", "%").split("+"))
+def budgets_of(run):
+    """What each round of a run may label: of 2.5pct+1pct 2.5% and 1%."""
+    return run.budget.replace("pct", "%").split("+")
 
 
 def earlier_rounds(run):

@@ -45,7 +45,7 @@ rule tabulate_scores:
         selections=lambda wildcards: " ".join(
             flags(selection=row) for row in measure_rows(wildcards)
         ),
-        budget=labelled_in_all,
+        budget=lambda wildcards: total_budget(budgets_of(wildcards)),
         paper=flags(
             paper=config["paper_results"],
             for_orientation=config["paper_results"] != config["preset"],

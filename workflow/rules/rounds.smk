@@ -62,7 +62,7 @@ use rule rank_targets as rank_targets_again with:
     params:
         flags=RANKING_FLAGS,
         budget=lambda wildcards, input: flags(
-            budget=budget_of(wildcards),
+            budget=budgets_of(wildcards)[-1],
             exclude=config["exclude"],
             earlier=input.earlier,
         ),
@@ -93,5 +93,5 @@ use rule continue_finetuning as continue_upper_bound with:
         strategy="all",
         round=r"[1-9]\d*",
     params:
-        flags=lambda wildcards: upper_bound_flags(int(wildcards.round)),
+        flags=lambda wildcards: adapt_flags("M1+", int(wildcards.round)),
         files="",

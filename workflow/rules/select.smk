@@ -210,7 +210,7 @@ use rule rank_targets as choose_targets with:
     params:
         flags=RANKING_FLAGS,
         budget=lambda wildcards: flags(
-            budget=budget_of(wildcards),
+            budget=budgets_of(wildcards)[-1],
             exclude=config["exclude"],
             include=config["include"],
         ),
@@ -238,7 +238,7 @@ rule write_manifest:
     resources:
         **LIGHT,
     params:
-        budget=budget_of,
+        budget=lambda wildcards: budgets_of(wildcards)[-1],
         flags=list_flags,
     shell:
         r"""

@@ -83,7 +83,7 @@ rule export_model:
         ),
         made_by=lambda wildcards: (
             f"preset {wildcards.preset}, strategy {wildcards.strategy}, "
-            f"budget {labelled_in_all(wildcards)}, seed {wildcards.seed}"
+            f"budget {total_budget(budgets_of(wildcards))}, seed {wildcards.seed}"
         ),
         files=lambda wildcards, input: flags(
             annotations=input.annotations or None, scores=input.scores or None

@@ -126,6 +126,13 @@ def _declared(
     """
     place = container.described(name)
     order, colours, strangers = [], {}, {}
+
+    def shared(label: str, colour: Colour) -> InputError:
+        return InputError(
+            f"{place}: expected a colour of its own for {label!r}, found {colour}, "
+            "which another label has"
+        )
+
     for label, numbers in rows:
         try:
             red, green, blue = (int(number) for number in numbers)
@@ -138,15 +145,10 @@ def _declared(
         train_id = classes.by_name[label]
         order.append(train_id)
         if colours.setdefault((red, green, blue), train_id) != train_id:
-            raise InputError(
-                f"{place}: expected a colour of its own for {label!r}, "
-                f"found {(red, green, blue)}, which another label has"
-            )
-    for colour in strangers.keys() & colours.keys():
-        raise InputError(
-            f"{place}: expected a colour of its own for {strangers[colour]!r}, "
-            f"found {colour}, which another label has"
-        )
+            raise shared(label, (red, green, blue))
+    for colour, label in strangers.items():
+        if colour in colours:
+            raise shared(label, colour)
     return order, colours, strangers
 
 

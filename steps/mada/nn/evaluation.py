@@ -52,7 +52,7 @@ def predictions(
     batch: int,
     runtime: Runtime,
     workers: int,
-    keep: Callable[[Tensor], Tensor] = lambda probabilities: probabilities,
+    keep: Callable[[Tensor], Tensor],
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Yield (row, what is kept of the probabilities, label (H, W) or empty) at full size.
 
@@ -67,20 +67,9 @@ def predictions(
             scores = network.classifier(network.encode(runtime.images(pixels)))
         width, height = (int(side) for side in images.sizes[chosen[0]])
         for row, of_one, label in zip(chosen, scores, labels, strict=True):
-            yield row, _filled(bands(of_one, (height, width)), height, keep), label
+            kept = [keep(band.softmax(dim=0)) for band in bands(of_one, (height, width))]
+            yield row, torch.cat(kept, dim=-2), label
     network.train(was_training)
-
-
-def _filled(logits: Iterator[Tensor], height: int, keep: Callable[[Tensor], Tensor]) -> Tensor:
-    """What is kept of the bands of an image, one below the other."""
-    whole, done = torch.empty(0), 0
-    for band in logits:
-        part = keep(band.softmax(dim=0))
-        if not done:
-            whole = part.new_empty((*part.shape[:-2], height, part.shape[-1]))
-        whole[..., done : done + part.shape[-2], :] = part
-        done += part.shape[-2]
-    return whole
 
 
 def most_probable(probabilities: Tensor) -> Tensor:
