@@ -17,7 +17,7 @@ NO_DEPS = $(shell sed -n 's/^# no-deps: //p' envs/lock.txt)
 TORCH = $(shell grep -E '^torch(vision)?==' envs/lock.txt)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check bench kill-test cluster-test clean
+.PHONY: demo test heavy-test check bench kill-test cluster-test clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --prioritize $(M4)
@@ -28,6 +28,10 @@ demo: $(READY)
 
 test: $(READY)
 	python -m pytest
+
+# What would take `make test` beyond ten minutes.
+heavy-test: $(READY)
+	python -m pytest -m heavy
 
 check: $(READY)
 	ruff check .

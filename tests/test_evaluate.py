@@ -119,6 +119,7 @@ for index in indexes.split(","):
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 def test_memory_for_a_large_image_is_a_fraction_of_its_probabilities(tmp_path):
     indexes = []

@@ -255,6 +255,7 @@ for index in sys.argv[1].split(","):
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     # 200 classes of 256 channels, so that a row is 205 kB and few images make many bytes.

@@ -300,6 +300,7 @@ def test_labels_outside_the_manifest_are_never_read_and_a_rerun_gives_the_same_b
     assert {name for name in found if found[name] != reference.get(name)} == set()
 
 
+@pytest.mark.heavy
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
     folder = make_project(tmp_path / "killed")
     process = subprocess.Popen(
@@ -405,6 +406,7 @@ def test_select_ends_with_the_manifest_and_its_bundle(finished):
     assert "images handed out | 3" in (finished / ROUND / "cost/handed-out.md").read_text()
 
 
+@pytest.mark.heavy
 def test_a_checkpoint_of_ones_own_takes_the_place_of_the_warmup(finished):
     settings = ("--config", "warmup_method=checkpoint", f"warmup_checkpoint={WARMUP}/model.pt")
     names = planned(finished, *settings)

@@ -150,6 +150,7 @@ def test_two_processes_train_as_one(data, by_two, tmp_path):
     assert last < first
 
 
+@pytest.mark.heavy
 def test_two_terminated_processes_save_their_state_and_go_on(data, by_two, tmp_path):
     """torchrun passes SIGTERM on to its processes, and ends with a status of its own."""
     arguments = warmup_arguments(data, tmp_path, *LONGER, "--save-every", 1)
@@ -169,6 +170,7 @@ def test_two_terminated_processes_save_their_state_and_go_on(data, by_two, tmp_p
     assert_same_outputs(tmp_path, by_two)
 
 
+@pytest.mark.heavy
 def test_two_processes_adapt_as_one_with_the_same_anchors(data, uninterrupted, tmp_path):
     more = (*with_anchors(data), *ONLINE, *FROZEN, "--iterations", 4)
     one, two = tmp_path / "one", tmp_path / "two"
