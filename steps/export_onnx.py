@@ -68,8 +68,8 @@ def main(args: argparse.Namespace) -> None:
             f"found a difference of {difference:.2g}"
         )
     labels = []  # M0 has none of the target
-    if args.annotations:
-        labels = read_index(args.annotations / "index.csv", labels=True)["label"]
+    for folder in args.annotations:
+        labels += [*read_index(folder / "index.csv", labels=True)["label"]]
     card = model_card(
         Facts(
             variant=args.variant,
@@ -150,7 +150,13 @@ def parser() -> StepParser:
     parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--source", required=True, type=existing_file, help="index CSV")
     parser.add_argument("--target", required=True, type=existing_file, help="index CSV")
-    parser.add_argument("--annotations", type=Path, help="folder with index.csv")
+    parser.add_argument(
+        "--annotations",
+        nargs="+",
+        default=[],
+        type=Path,
+        help="folders with index.csv, of all rounds",
+    )
     parser.add_argument("--annotated-by", required=True, help="who made them, for the card")
     parser.add_argument("--scores", type=existing_file, help="JSON of evaluate")
     parser.add_argument("--scored-on", default="", help="images of the scores, for the card")

@@ -33,7 +33,9 @@ def made(tmp_path_factory):
         save_label(path, label, classes)
         image = f"{folder}/photographs/{image_id}.png,"
         rows[place] = rows[place].replace(image, f"{image}{path},")
-    (folder / "annotations/index.csv").write_text("\n".join(rows) + "\n")
+    for name, part in (("annotations", rows[1:3]), ("later", rows[3:])):  # of two rounds
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "index.csv").write_text("\n".join([rows[0], *part]) + "\n")
     (folder / "scores.json").write_text(json.dumps(SCORES))
     export(folder, "--scores", folder / "scores.json", "--scored-on", "the validation split")
     return folder, network, handed
@@ -41,7 +43,7 @@ def made(tmp_path_factory):
 
 def export(folder, *more: object) -> None:
     words = ["--model", folder / "model.pt", "--variant", "M4-V10", "--made-by", "preset x"]
-    words += ["--annotated-by", "people", "--annotations", folder / "annotations"]
+    words += ["--annotated-by", "people", "--annotations", folder / "annotations", folder / "later"]
     words += ["--classes", folder / "classes.json"]
     words += ["--source", folder / "index.csv", "--target", folder / "index.csv"]
     words += ["--card", folder / "model-card.md", "--output", folder / "model.onnx", *more]

@@ -556,6 +556,14 @@ def test_of_several_rounds_tables_and_costs_count_all(tmp_path):
     logs = [each[-2].removeprefix(">") for each in commands if "--history" in each]
     assert len(logs) == 6  # M0, M1 of two rounds, M4, M1 of all labels, Mu
     assert sorted(counted) == sorted(log.replace(".log", ".tsv") for log in logs)
+    (export,) = (
+        each for each in planned_commands(folder, "export") if "steps/export_onnx.py" in each
+    )
+    first = export.index("--annotations") + 1
+    assert [Path(name).parts[-3:] for name in export[first : first + 2]] == [
+        ("mada-K3-b25pct", "round-0", "annotations"),
+        ("mada-K3-b25pct+5pct", "round-1", "annotations"),
+    ]
 
 
 def test_scores_are_on_what_was_held_out_in_every_round(tmp_path):

@@ -53,7 +53,7 @@ rule export_model:
         annotations=branch(
             lambda wildcards: wildcards.variant == "M0",
             then=[],
-            otherwise="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/annotations",
+            otherwise=all_annotations,
         ),
         scores=scores_to_report,
     output:
@@ -86,7 +86,7 @@ rule export_model:
             f"budget {total_budget(budgets_of(wildcards))}, seed {wildcards.seed}"
         ),
         files=lambda wildcards, input: flags(
-            annotations=input.annotations or None, scores=input.scores or None
+            annotations=[*input.annotations] or None, scores=input.scores or None
         ),
     shell:
         r"""
