@@ -18,7 +18,7 @@ from mada.cli import InputError, StepParser, existing_file, positive_int, run_st
 from mada.distances import blocks
 from mada.files import read_csv, read_npy, write_csv
 from mada.labels import class_set, class_set_name
-from mada.manifest import budget_count, check_lists, read_ids
+from mada.manifest import add_lists, budget_count, check_lists, read_ids
 
 
 def main(args: argparse.Namespace) -> None:
@@ -81,15 +81,7 @@ def parser() -> StepParser:
     parser.add_argument("--distance", choices=("full", "masked"), default="full")
     parser.add_argument("--classes", required=True, type=class_set_name)
     parser.add_argument("--budget", help="a share like 5%% or a count like 16")
-    parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
-    parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
-    parser.add_argument(
-        "--earlier",
-        nargs="*",
-        default=[],
-        type=existing_file,
-        help="manifests of earlier rounds, whose images are labelled already",
-    )
+    add_lists(parser)
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--threads", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)

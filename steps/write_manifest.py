@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import read_csv, read_index, sha256, write_csv
-from mada.manifest import active_samples, budget_count, read_ids
+from mada.manifest import active_samples, add_lists, budget_count, read_ids
 
 
 def main(args: argparse.Namespace) -> None:
@@ -48,15 +48,7 @@ def parser() -> StepParser:
     parser.add_argument("--ranking", required=True, type=existing_file)
     parser.add_argument("--index", required=True, type=existing_file)
     parser.add_argument("--budget", required=True, help="a share like 5%% or a count like 16")
-    parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
-    parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
-    parser.add_argument(
-        "--earlier",
-        nargs="*",
-        default=[],
-        type=existing_file,
-        help="manifests of earlier rounds, whose images are labelled already",
-    )
+    add_lists(parser)
     parser.add_argument("--output", required=True, type=Path)
     return parser
 

@@ -1,5 +1,6 @@
 """From a ranking to the active samples and to their annotations' index."""
 
+import argparse
 import os
 import re
 from collections.abc import Collection, Sequence
@@ -7,7 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from mada.cli import InputError
+from mada.cli import InputError, existing_file
+
+
+def add_lists(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the lists that a selection heeds."""
+    parser.add_argument("--exclude", type=existing_file, help="file of ids never to annotate")
+    parser.add_argument("--include", type=existing_file, help="file of ids to annotate in any case")
+    parser.add_argument(
+        "--earlier",
+        nargs="*",
+        default=[],
+        type=existing_file,
+        help="manifests of earlier rounds, whose images are labelled already",
+    )
 
 
 def budget_count(budget: str, pool: int, excluded: int = 0) -> int:
