@@ -39,7 +39,7 @@ check: $(READY)
 	snakefmt --check workflow
 	snakemake --lint
 
-# Twenty kills at random moments and a full disk: ten minutes. The disk needs root.
+# Twenty kills at random moments, a full and a read-only disk: twelve minutes. The disks need root.
 kill-test: $(READY)
 	python tests/kill_at_random.py
 
