@@ -4,11 +4,15 @@ import argparse
 import logging
 import os
 import re
+import tempfile
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,6 +29,7 @@ class Runtime:
     precision: str
     rank: int = 0
     processes: int = 1
+    claim: FileLock | None = None  # of the GPU in use, until the process ends
 
     def autocast(self) -> AbstractContextManager:
         dtype = PRECISIONS[self.precision]
@@ -87,11 +92,12 @@ def start(args: argparse.Namespace, seed: int = 0) -> Runtime:
     """Fix threads, seed, device and precision; the same arguments give the same bytes.
 
     Under ``torchrun`` also join the other processes, each on a GPU of its own if there are GPUs.
+    Steps that run at once on one machine take different GPUs while there are free ones.
 
     Raises
     ------
     InputError
-        If there is no such device.
+        If there is no such device, or none free for each of several processes.
     """
     torch.set_num_threads(args.threads)
     torch.manual_seed(seed)
@@ -100,10 +106,10 @@ def start(args: argparse.Namespace, seed: int = 0) -> Runtime:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    device = _device(args.device, processes)
+    device, claim = _device(args.device, processes)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if processes > 1:
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     precision = args.precision
     if precision == "auto":
@@ -112,20 +118,59 @@ def start(args: argparse.Namespace, seed: int = 0) -> Runtime:
         "process %d of %d computing on %s in %s with %d threads",
         *(rank + 1, processes, device, precision, args.threads),
     )
-    return Runtime(device, precision, rank, processes)
+    return Runtime(device, precision, rank, processes, claim)
 
 
-def _device(name: str, processes: int) -> torch.device:
-    """The device that a flag names; of several processes each has its own GPU."""
+def claim_gpu(names: Sequence[str], folder: Path) -> tuple[int, FileLock] | None:
+    """Take the first GPU that no other process of this user has taken in this way.
+
+    Snakemake counts GPUs but gives out no particular ones, so that without a scheduler all jobs
+    would meet on the first.
+
+    Parameters
+    ----------
+    names
+        Unique identifiers of the GPUs, the same in every process whichever of them it sees.
+    folder
+        Where their locks lie.
+
+    Returns
+    -------
+    Index of the GPU and the lock that keeps it while referred to; None if none is free.
+    """
+    for index, name in enumerate(names):
+        lock = FileLock(folder / f"mada-{os.getuid()}-gpu-{name}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        return index, lock
+    return None
+
+
+def _device(name: str, processes: int) -> tuple[torch.device, FileLock | None]:
+    """The device that a flag names, and the claim on it where the choice was free."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, found {name!r}")
-    if processes > 1 and name != "cpu":
-        if ":" in name:
-            raise InputError(f"device: expected auto or cuda for {processes} GPUs, found {name}")
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    if processes > 1 and name != "cpu" and ":" in name:
+        raise InputError(f"device: expected auto or cuda for {processes} GPUs, found {name}")
+    if name == "cuda":
+        gpus = range(torch.cuda.device_count())
+        names = [str(torch.cuda.get_device_properties(index).uuid) for index in gpus]
+        claimed = claim_gpu(names, Path(tempfile.gettempdir()))
+        if claimed:
+            index, claim = claimed
+            return torch.device("cuda", index), claim
+        if processes > 1:
+            raise InputError(
+                f"device: expected a free GPU for each of {processes} processes, found "
+                f"{len(names)} GPUs, none of them free"
+            )
     device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device: expected {name}, found {torch.cuda.device_count()} GPUs")
-    return device
+    if device.type == "cuda":
+        device = torch.device("cuda", device.index or 0)
+        if device.index >= torch.cuda.device_count():
+            raise InputError(f"device: expected {name}, found {torch.cuda.device_count()} GPUs")
+    return device, None
