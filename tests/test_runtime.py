@@ -80,3 +80,11 @@ def test_a_gpu_that_is_named_is_the_one_taken(two_gpus):
     assert runtime._device("cuda:1", 1) == (torch.device("cuda:1"), None)
     with pytest.raises(InputError, match="expected cuda:2, found 2 GPUs"):
         runtime._device("cuda:2", 1)
+
+
+@pytest.mark.parametrize(("matrix_units", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_trains_in_bf16_only_where_that_is_faster(monkeypatch, matrix_units, expected):
+    found = {"avx512_bf16": True, "amx_bf16": matrix_units}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    args = SimpleNamespace(threads=torch.get_num_threads(), device="cpu", precision="auto")
+    assert runtime.start(args).precision == expected
