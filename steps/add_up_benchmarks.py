@@ -1,16 +1,20 @@
 """Add up what trainings cost: how many there were, how long they took, how much memory they held.
 
-Inputs   benchmark files of Snakemake (TSV: s, max_rss in MB, …), one a training
-Output   CSV: training, count, hours, max_memory_gb; one row per kind of training and one for all
+Inputs   benchmark files of Snakemake (TSV: s, max_rss in MB, …), one a training; some may be gone
+Output   CSV: training, count, measured, hours, max_memory_gb; one row per kind of training and one
+         for all
+
+A training that was interrupted counts from where it was last taken up: Snakemake keeps no more.
 """
 
 import argparse
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from mada.cli import InputError, StepParser, existing_file, run_step
+from mada.cli import InputError, StepParser, run_step
 from mada.files import write_csv
 
 
@@ -29,6 +33,9 @@ def cost(paths: list[Path]) -> pd.DataFrame:
     """
     rows = []
     for path in paths:
+        if not path.is_file():
+            rows.append({"training": kind(path), "seconds": np.nan, "memory": np.nan})
+            continue
         found = pd.read_csv(path, sep="\t", na_values="-")
         if not {"s", "max_rss"} <= set(found) or found.empty:
             raise InputError(f"{path}: expected a benchmark with s and max_rss, found {[*found]}")
@@ -37,12 +44,16 @@ def cost(paths: list[Path]) -> pd.DataFrame:
     each = pd.DataFrame(rows)
     together = pd.concat([each, each.assign(training="all")])
     found = together.groupby("training", sort=False).agg(
-        count=("seconds", "size"), seconds=("seconds", "sum"), memory=("memory", "max")
+        count=("seconds", "size"),
+        measured=("seconds", "count"),
+        seconds=("seconds", "sum"),
+        memory=("memory", "max"),
     )
     return pd.DataFrame(
         {
             "training": found.index,
             "count": found["count"].to_numpy(),
+            "measured": found["measured"].to_numpy(),
             "hours": (found["seconds"] / 3600).round(3).to_numpy(),
             "max_memory_gb": (found["memory"] / 1024).round(2).to_numpy(),
         }
@@ -57,7 +68,7 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> StepParser:
     parser = StepParser(__doc__)
-    parser.add_argument("--benchmarks", required=True, nargs="+", type=existing_file)
+    parser.add_argument("--benchmarks", required=True, nargs="+", type=Path)
     parser.add_argument("--output", required=True, type=Path)
     return parser
 

@@ -1,6 +1,7 @@
 """Check what the configuration asks of the data sets, before anything trains.
 
-Inputs   source and target indexes, strategies, budget or rounds, numbers of anchors, lists of ids
+Inputs   source and target indexes, strategies, a budget, several to choose from or rounds, numbers
+         of anchors, lists of ids
 Output   JSON: the numbers of images
 """
 
@@ -30,13 +31,14 @@ def main(args: argparse.Namespace) -> None:
             problems.append(
                 f"{name}: expected at most the {len(index)} images of {path}, found {count}"
             )
-    budgets = {f"rounds.{place}": budget for place, budget in enumerate(args.rounds or [])}
-    problems += budget_problems(
-        budgets or {"budget": args.budget},
-        set(target["id"]),
-        set(read_ids(args.exclude)),
-        set(read_ids(args.include)),
-    )
+    rounds = {f"rounds.{place}": budget for place, budget in enumerate(args.rounds or [])}
+    for budgets in [rounds] if rounds else [{"budget": budget} for budget in args.budget]:
+        problems += budget_problems(
+            budgets,
+            set(target["id"]),
+            set(read_ids(args.exclude)),
+            set(read_ids(args.include)),
+        )
     refuse(problems, "the configuration")
     write_json(args.output, {"source": len(source), "target": len(target)})
 
@@ -73,7 +75,7 @@ def parser() -> StepParser:
     parser.add_argument("--target", required=True, type=existing_file)
     parser.add_argument("--strategies", required=True, nargs="+")
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--budget")
+    budget.add_argument("--budget", nargs="+", help="each of these on its own")
     budget.add_argument("--rounds", nargs="+", help="budgets of several rounds")
     parser.add_argument("--source-anchors", required=True, type=int)
     parser.add_argument("--target-anchors", required=True, type=int)

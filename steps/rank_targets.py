@@ -1,8 +1,8 @@
 """Order the target images by a selection strategy's acquisition score.
 
-Inputs   target features (.npy, and the .csv of ids and scores beside it), source anchors; the
-         budget and lists of ids for strategies that choose a set, whose order holds for that
-         budget alone
+Inputs   target features (.npy, and the .csv of ids and scores beside it); source anchors for
+         strategies that look at them; the budget and lists of ids for strategies that choose a
+         set, whose order holds for that budget alone
 Output   CSV: image_id, rank (from 1), score (higher is picked earlier), anchor
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from mada.acquisition import PER_BUDGET, Pool, load_strategies, ranking
+from mada.acquisition import NEED_ANCHORS, PER_BUDGET, Pool, load_strategies, ranking
 from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
 from mada.distances import blocks
 from mada.files import read_csv, read_npy, write_csv
@@ -24,8 +24,10 @@ from mada.manifest import add_lists, budget_count, check_lists, read_ids
 def main(args: argparse.Namespace) -> None:
     faiss.omp_set_num_threads(args.threads)
     categories = len(class_set(args.classes))
-    anchors = read_npy(args.anchors)
-    features = read_npy(args.features, anchors.shape[1], categories)
+    if args.strategy in NEED_ANCHORS and args.anchors is None:
+        raise InputError(f"anchors: {args.strategy} expected source anchors, found none")
+    features = read_npy(args.features, categories=categories)
+    anchors = None if args.anchors is None else read_npy(args.anchors, features.shape[1])
     table = args.features.with_suffix(".csv")
     scores = read_csv(table, ("id", "entropy", "margin", "source_probability"))
     if len(scores) != len(features):
@@ -76,7 +78,7 @@ def in_order(features: np.ndarray, order: np.ndarray, folder: Path) -> np.ndarra
 def parser() -> StepParser:
     parser = StepParser(__doc__)
     parser.add_argument("--features", required=True, type=existing_file)
-    parser.add_argument("--anchors", required=True, type=existing_file)
+    parser.add_argument("--anchors", type=existing_file, help="of the source (.npy)")
     parser.add_argument("--strategy", required=True, choices=sorted(load_strategies()))
     parser.add_argument("--distance", choices=("full", "masked"), default="full")
     parser.add_argument("--classes", required=True, type=class_set_name)

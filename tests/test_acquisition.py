@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mada import acquisition
-from mada.acquisition import PER_BUDGET, Pool, load_strategies, ranking, strategy
+from mada.acquisition import NEED_ANCHORS, PER_BUDGET, Pool, load_strategies, ranking, strategy
 from mada.anchors import cluster
 from mada.cli import InputError
 from mada.manifest import active_samples
@@ -497,6 +497,7 @@ def registry(monkeypatch):
     """Registrations that are forgotten after the test."""
     monkeypatch.setattr(acquisition, "STRATEGIES", dict(STRATEGIES))
     monkeypatch.setattr(acquisition, "PER_BUDGET", set(PER_BUDGET))
+    monkeypatch.setattr(acquisition, "NEED_ANCHORS", set(NEED_ANCHORS))
 
 
 def test_a_new_strategy_is_one_decorated_function(registry):
@@ -525,6 +526,7 @@ def test_the_workflow_knows_the_strategies_without_importing_them():
     found = registered_strategies(STEPS)
     assert set(found) == set(STRATEGIES)
     assert {name for name, entry in found.items() if entry.per_budget} == PER_BUDGET
+    assert {name for name, entry in found.items() if entry.source_anchors} == NEED_ANCHORS
     assert all(entry.file.is_file() for entry in found.values())
 
 

@@ -97,7 +97,7 @@ def test_an_image_midway_between_anchors_goes_to_the_first():
         assert nearest_anchor(images, anchors, categories)[1].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("images", [3, 40])
+@pytest.mark.parametrize("images", [3, 30, 40, 61])
 def test_images_that_are_equal_get_bitwise_equal_distances(rng, images):
     features = np.repeat(rng.normal(size=(1, 95)).astype(np.float32), images, axis=0)
     anchors = rng.normal(size=(10, 95)).astype(np.float32)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import rank_targets
-from mada.acquisition import PER_BUDGET, load_strategies
+from mada.acquisition import NEED_ANCHORS, PER_BUDGET, load_strategies
 from mada.cli import InputError
 from mada.manifest import active_samples
 from tiny import error_lines, run_step
@@ -37,10 +37,11 @@ def files(tmp_path_factory) -> Path:
 
 
 def words(files: Path, strategy: str, output: Path, features="ordered", **flags) -> list[str]:
-    anchors = 1 if strategy == "single-centroid" else 4
+    count = 1 if strategy == "single-centroid" else 4
+    anchors = ["--anchors", str(files / f"anchors-{count}.npy")] if strategy in NEED_ANCHORS else []
     return [
         *("--features", str(files / f"{features}.npy"), "--strategy", strategy, "--seed", "0"),
-        *("--anchors", str(files / f"anchors-{anchors}.npy"), "--classes", "cityscapes19"),
+        *("--classes", "cityscapes19", *anchors),
         *("--output", str(output), *(w for k, v in flags.items() for w in (f"--{k}", str(v)))),
     ]
 
@@ -91,6 +92,14 @@ def test_a_set_without_a_budget_is_refused(files, tmp_path):
     (line,) = error_lines(run_step("rank_targets", *words(files, "coreset", tmp_path / "r.csv")))
     assert line == "error: budget: expected one, since coreset chooses a set; found none"
     assert not (tmp_path / "r.csv").exists()
+
+
+def test_foreignness_without_anchors_is_refused(files, tmp_path):
+    arguments = words(files, "mada", tmp_path / "ranking.csv")[:-4]  # without those and the output
+    arguments += ["--output", str(tmp_path / "ranking.csv")]
+    assert "--anchors" not in arguments
+    with pytest.raises(InputError, match="anchors: mada expected source anchors, found none"):
+        rank_targets.main(rank_targets.parser().parse_args(arguments))
 
 
 @pytest.mark.parametrize(

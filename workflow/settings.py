@@ -76,6 +76,29 @@ def setting_problems(config: Mapping, command_line: Mapping) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
+def study_problem(config: Mapping, study: str) -> str | None:
+    """Return what of the settings, all with their defaults, keeps a study from being made."""
+    if config["annotation_mode"] == "manual" or not config["validation_split"]:
+        return (
+            "a study needs labels of every image it may select and of a validation split; expected "
+            "annotation_mode benchmark and validation_split true"
+        )
+    judged = {config["strategy"], *config["study_strategies"]} & set(NEED_DISCRIMINATOR)
+    without = config["warmup_method"] in WITHOUT_DISCRIMINATOR
+    if study == "strategies" and judged and (without or len(config["rounds"] or []) > 1):
+        return (
+            "study_strategies: expected none that ranks by the warm-up's discriminator, since "
+            f"{'there is none' if without else 'there are several rounds'}; "
+            f"found {', '.join(sorted(judged))}"
+        )
+    if study == "anchors" and not set(config["variants"]) & set(NEED_UNLABELLED):
+        return (
+            f"variants: expected one of {', '.join(NEED_UNLABELLED)}, whose target anchors are "
+            f"varied; found {', '.join(config['variants']) or 'none'}"
+        )
+    return None
+
+
 def _place(error: ValidationError) -> list[str]:
     return [str(part) for part in error.absolute_path]
 
@@ -131,6 +154,9 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
         if share > 100 or share + count == 0:
             refused = True
             yield name, f"expected a share above 0% and up to 100%, found {budget}"
+    for budget in config.get("study_budgets", []):
+        if not 0 < added_up([budget])[0] <= 100:
+            yield "study_budgets", f"expected shares above 0% and up to 100%, found {budget}"
     share, _ = added_up(budgets.values())
     if share > 100 and not refused:
         yield "rounds", f"expected shares of up to 100% in all, found {share}%"

@@ -49,6 +49,7 @@ class Registration:
 
     file: Path
     per_budget: bool  # whether its ranking holds for one budget alone
+    source_anchors: bool  # whether it looks at them
 
 
 def registered_strategies(steps: Path) -> dict[str, Registration]:
@@ -64,7 +65,9 @@ def registered_strategies(steps: Path) -> dict[str, Registration]:
         for name, settings in _strategies(file):
             if name in found:
                 raise ValueError(f"{file}: strategy {name!r} is that of {found[name].file} too")
-            found[name] = Registration(file, settings.get("per_budget", False))
+            found[name] = Registration(
+                file, settings.get("per_budget", False), settings.get("source_anchors", True)
+            )
     return found
 
 

@@ -30,8 +30,8 @@ class Pool:
     features : np.ndarray, shape (N, C·D), float32
         Image-level features of the target images (Eq. 4), in order of image id; may be
         memory-mapped.
-    anchors : np.ndarray, shape (K, C·D), float32
-        Source anchors (Eq. 3).
+    anchors : np.ndarray, shape (K, C·D), float32, or None
+        Source anchors (Eq. 3); None for strategies registered with ``source_anchors=False``.
     scores : pd.DataFrame
         N rows: ``entropy``, ``margin`` and ``source_probability`` of each image.
     categories : int
@@ -49,7 +49,7 @@ class Pool:
     """
 
     features: np.ndarray
-    anchors: np.ndarray
+    anchors: np.ndarray | None
     scores: pd.DataFrame
     categories: int
     masked: bool
@@ -81,12 +81,16 @@ Acquisition = tuple[np.ndarray, np.ndarray | None]
 Strategy = Callable[[Pool], Acquisition]
 STRATEGIES: dict[str, Strategy] = {}
 PER_BUDGET: set[str] = set()
+NEED_ANCHORS: set[str] = set()
 
 
-def strategy(name: str, per_budget: bool = False) -> Callable[[Strategy], Strategy]:
+def strategy(
+    name: str, per_budget: bool = False, source_anchors: bool = True
+) -> Callable[[Strategy], Strategy]:
     """Register a strategy under the name that the configuration chooses it by.
 
-    The workflow reads names and ``per_budget`` from the source, so both must be literal.
+    The workflow reads names and keywords from the source, so all must be literal.  With
+    ``source_anchors=False`` a change of the source anchors leaves a strategy's ranking as it is.
 
     Raises
     ------
@@ -102,6 +106,8 @@ def strategy(name: str, per_budget: bool = False) -> Callable[[Strategy], Strate
         STRATEGIES[name] = function
         if per_budget:
             PER_BUDGET.add(name)
+        if source_anchors:
+            NEED_ANCHORS.add(name)
         return function
 
     return register

@@ -221,7 +221,8 @@ def cover(
     weights = np.ones(len(apart)) if weights is None else weights
 
     def gain(image: int) -> float:
-        return float(weights @ np.maximum(left - apart[image], 0))
+        # Equal images gain the same but for rounding, which goes by their places: by four digits.
+        return float(f"{weights @ np.maximum(left - apart[image], 0):.3e}")
 
     bound = np.array([gain(image) if free[image] else -1.0 for image in range(len(apart))])
     picked: dict[int, float] = {}

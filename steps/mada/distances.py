@@ -26,7 +26,8 @@ def nearest_anchor(
     """Return each image's squared distance to the anchor nearest to it, and that anchor.
 
     D(x) = min_k ||F(x) - A_k||^2, Eq. 5 of Ning et al., ICCV 2021.  A large distance marks an
-    image unlike every mode of the source domain.
+    image unlike every mode of the source domain.  Equal images have equal distances, wherever
+    they stand among the others.
 
     Parameters
     ----------
@@ -68,7 +69,35 @@ def nearest_anchor(
             nearest[place] = squared.argmin(axis=1)
         found = np.take_along_axis(squared, nearest[place, None], axis=1)[:, 0]
         distance[place] = np.maximum(found, 0)  # rounding can fall below zero
+    close = _indistinguishable(distance, anchors)
+    for start in range(0, len(close), ROWS_AT_ONCE):
+        part = close[start : start + ROWS_AT_ONCE]
+        distance[part] = _exact_distances(features[part], anchors[nearest[part]], categories)
     return distance, nearest
+
+
+def _indistinguishable(distance: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+    """Images that another is as far as, for all that float32 can tell: (n,) positions.
+
+    A matrix product rounds by the place of a row in it, so that which of them is further would
+    depend on their order and on the machine.
+    """
+    order = distance.argsort(kind="stable")
+    ordered = distance[order]
+    norm = np.square(anchors).sum(axis=1).max()
+    close = np.diff(ordered) <= ROUNDING * (ordered[:-1] + norm)
+    return np.sort(order[np.append(close, False) | np.insert(close, 0, False)])
+
+
+def _exact_distances(rows: np.ndarray, anchors: np.ndarray, categories: int | None) -> np.ndarray:
+    """Return the squared distance of each row to the anchor beside it, (n,) float64."""
+    squares = np.square(rows.astype(np.float64) - anchors)
+    if categories is None:
+        return squares.sum(axis=1)
+    present = (rows.reshape(len(rows), categories, -1) != 0).any(axis=2)
+    by_category = squares.reshape(len(rows), categories, -1).sum(axis=2)
+    scale = categories / np.maximum(present.sum(axis=1), 1)
+    return (by_category * present).sum(axis=1) * scale
 
 
 def squared_distances(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:

@@ -256,14 +256,17 @@ def dataset_marker(root):
     return f"{folder}/dataset.json" if inside else []
 
 
-def checked_flags():
+def checked_flags(study=None):
     """Flags of check_settings: what the numbers and ids of images have a say in."""
     names = ("source_anchors", "target_anchors", "exclude", "include")
     budget = "rounds" if config["rounds"] else "budget"
-    return flags(
-        strategies=[config["strategy"], *config["compare"]],
-        **{name: config[name] for name in (budget, *names)},
-    )
+    settings = {name: config[name] for name in (budget, *names)}
+    if study == "budgets":
+        settings |= {"rounds": None, "budget": config["study_budgets"]}
+    if study == "anchors":
+        most = max(config["study_anchors"])
+        settings |= {"source_anchors": most, "target_anchors": most}
+    return flags(strategies=[config["strategy"], *config["compare"]], **settings)
 
 
 def refuse_preset(other):

@@ -125,6 +125,25 @@ def ranking_file(wildcards):
     return warmup_file(wildcards, wildcards.seed, f"select/{folder}/ranking.csv")
 
 
+def anchors_to_rank_by(wildcards):
+    """Source anchors, for strategies that look at them."""
+    if not STRATEGIES[wildcards.strategy].source_anchors:
+        return []
+    if int(wildcards.get("round", 0)):
+        return before(wildcards, f"anchors/source-K{wildcards.k}.npy")
+    return warmup_file(wildcards, wildcards.seed, f"anchors/source-K{wildcards.k}.npy")
+
+
+def ranking_flags(wildcards, input):
+    """Flags of every ranking; how to measure distances to anchors only where there are some."""
+    return flags(
+        anchors=input.anchors or None,
+        distance=config["distance"] if input.anchors else None,
+        classes=CLASSES,
+        threads=config["inference_threads"],
+    )
+
+
 def trained_as(chosen, variant):
     """A variant as part of a path: Mu is M1+ of the strategy `all`, M2 to M4 have V anchors."""
     if variant in ("M1", "M1+", "Mu"):
@@ -197,8 +216,9 @@ def table_rows(table, strategy):
     """(seed, strategy, variant) of every row of a table."""
     seeds = config["seeds"] if table == "ladder" else config["report_seeds"]
     if table == "strategies":  # random first, since rows are compared with the first M1
-        compared = dict.fromkeys(["random", strategy, *config["study_strategies"]])
-        rows = [("-", "M0"), *((name, "M1") for name in compared), ("all", "M1")]
+        names = ["random", strategy, *config["study_strategies"], "all"]
+        compared = dict.fromkeys(names)  # each once, whatever names it
+        rows = [("-", "M0"), *((name, "M1") for name in compared)]
         return [(seed, *row) for seed in seeds for row in rows]
     ladder = [("-", "M0")]
     ladder += [(strategy, rung) for rung in ("M1", *config["variants"])]

@@ -126,11 +126,16 @@ def same_command():
     return shlex.join(["snakemake", *words])
 
 
-def say_what_waits():
-    """The last word of a run with people in it, whether it had anything to do or not."""
+def came_to_its_end():
+    """Whether this run ended well or found nothing to do."""
     dag = getattr(workflow, "_dag", None)
     nothing_to_do = dag is not None and dag.targetjobs and len(dag) == 0
-    if workflow.dryrun or not (ended_well or nothing_to_do):
+    return not workflow.dryrun and (ended_well or nothing_to_do)
+
+
+def say_what_waits():
+    """The last word of a run with people in it, whether it had anything to do or not."""
+    if not came_to_its_end():
         return
     for seed in config["seeds"]:
         name = "annotations/missing.txt"

@@ -48,7 +48,7 @@ use rule rank_targets as rank_targets_again with:
         classes=CLASS_TABLE,
         features=lambda wildcards: before(wildcards, "features/target_train.npy"),
         table=lambda wildcards: before(wildcards, "features/target_train.csv"),
-        anchors=lambda wildcards: before(wildcards, "anchors/source-K{k}.npy"),
+        anchors=anchors_to_rank_by,
         exclude=config["exclude"] or [],
         earlier=earlier_manifests,
     output:
@@ -60,7 +60,7 @@ use rule rank_targets as rank_targets_again with:
     wildcard_constraints:
         round=r"[1-9]\d*",
     params:
-        flags=RANKING_FLAGS,
+        flags=ranking_flags,
         budget=lambda wildcards, input: flags(
             budget=budgets_of(wildcards)[-1],
             exclude=config["exclude"],

@@ -147,13 +147,6 @@ rule cluster_source_anchors:
         """
 
 
-RANKING_FLAGS = flags(
-    classes=CLASSES,
-    distance=config["distance"],
-    threads=config["inference_threads"],
-)
-
-
 rule rank_targets:
     """Order target images by a strategy's acquisition score (mada: Eq. 5)."""
     input:
@@ -162,7 +155,7 @@ rule rank_targets:
         classes=CLASS_TABLE,
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
-        anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
+        anchors=anchors_to_rank_by,
     output:
         ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}/ranking.csv",
     log:
@@ -178,13 +171,13 @@ rule rank_targets:
     resources:
         **LIGHT,
     params:
-        flags=RANKING_FLAGS,
+        flags=ranking_flags,
         budget="",
     shell:
         r"""
-        python {input.script:q} --features {input.features:q} --anchors {input.anchors:q} \
-            --strategy {wildcards.strategy} {params.budget} --seed {wildcards.seed} \
-            {params.flags} --output {output.ranking:q} >{log:q} 2>&1
+        python {input.script:q} --features {input.features:q} --strategy {wildcards.strategy} \
+            {params.budget} --seed {wildcards.seed} {params.flags} \
+            --output {output.ranking:q} >{log:q} 2>&1
         """
 
 
@@ -196,7 +189,7 @@ use rule rank_targets as choose_targets with:
         classes=CLASS_TABLE,
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
-        anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
+        anchors=anchors_to_rank_by,
         exclude=config["exclude"] or [],
         include=config["include"] or [],
     output:
@@ -208,7 +201,7 @@ use rule rank_targets as choose_targets with:
     wildcard_constraints:
         strategy=FOR_ONE_BUDGET,
     params:
-        flags=RANKING_FLAGS,
+        flags=ranking_flags,
         budget=lambda wildcards: flags(
             budget=budgets_of(wildcards)[-1],
             exclude=config["exclude"],

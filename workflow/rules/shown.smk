@@ -33,11 +33,17 @@ def first_warmup(wildcards, name):
 
 
 def history_rows(wildcards):
-    """Variant -> history of every training of the ladder; a checkpoint of one's own has none."""
+    """Title -> history of every training of the ladder; a checkpoint of one's own has none."""
     variants = [] if wildcards["method"] == "checkpoint" else ["M0"]
     variants += ["M1", *config["variants"]]
-    row = (wildcards, config["seeds"][0], wildcards["strategy"])
-    return {name: training_file(*row, name, "history.csv") for name in variants}
+    trainings = {name: (wildcards["strategy"], name) for name in variants}
+    if config["upper_bound"] and not MANUAL:
+        trainings |= {"M1, all labels": ("all", "M1"), "Mu": ("all", "Mu")}
+    row = (wildcards, config["seeds"][0])
+    return {
+        title: training_file(*row, *training, "history.csv")
+        for title, training in trainings.items()
+    }
 
 
 def panel_rows(wildcards):
@@ -117,3 +123,22 @@ def ladder(kind):
         return []
     folder = SUMMARY.format(**CHOSEN)
     return f"results/{config['preset']}/tables/{folder}/ladder.{kind}"
+
+
+def say_what_came_out():
+    """The last word of a default run: the table of variants, and what to open."""
+    if workflow.dag_settings.targets or not came_to_its_end():
+        return
+    table = Path(ladder("md") or "none")
+    if table.is_file():
+        print(f"\n{table.read_text()}", file=sys.stderr)
+    if page() and Path(page()[0]).is_file():
+        pictures_folder = Path(PICTURE.format(**CHOSEN)).resolve()
+        print(f"Open {Path(page()[0]).resolve()}", file=sys.stderr)
+        print(
+            f"Its pictures, ready for print, are in {pictures_folder}/", file=sys.stderr
+        )
+
+
+if workflow.is_main_process:
+    atexit.register(say_what_came_out)

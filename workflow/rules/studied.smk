@@ -1,13 +1,12 @@
 """Which scores and trainings each study is made of."""
 
+from settings import NEED_UNLABELLED, study_problem
+
 
 def study(name):
     """What the target of a study makes: its table, and what its trainings cost."""
-    if MANUAL or not VALIDATED:
-        raise WorkflowError(
-            f"{name}: a study needs labels of every image it may select and of a validation split; "
-            "expected annotation_mode benchmark and validation_split true"
-        )
+    if problem := study_problem(config, name):
+        raise WorkflowError(f"{name}: {problem}")
     folder = f"results/{config['preset']}/tables/{SUMMARY.format(**CHOSEN)}"
     return [f"{folder}/{name}.md", f"{folder}/{name}-cost.csv"]
 
@@ -32,7 +31,7 @@ def sweep_rows(wildcards):
                     picked = "all" if budget == "100%" else strategy
                     rows.append((seed, strategy, budget, picked, "M1", run))
         else:
-            last = config["variants"][-1]
+            last = [name for name in config["variants"] if name in NEED_UNLABELLED][-1]
             for number in config["study_anchors"]:
                 for name, variant, changed in (
                     ("K, source anchors", "M1", {"k": number}),
@@ -40,9 +39,10 @@ def sweep_rows(wildcards):
                 ):
                     run = moved(wildcards, **changed)
                     series = f"{name}: {variant}"
-                    rows.append(
-                        (seed, series, number, wildcards.strategy, variant, run)
-                    )
+                    picked = wildcards.strategy
+                    if picked == "mada" and run["k"] == 1:  # one selection of two names
+                        picked = "single-centroid"
+                    rows.append((seed, series, number, picked, variant, run))
     return rows
 
 
@@ -59,17 +59,31 @@ def sweep_scores(wildcards):
     ]
 
 
-def training_benchmarks(wildcards):
-    """Benchmark files of every training that a study needs, of all rounds, each once."""
+def study_trainings(wildcards):
+    """Model -> benchmark of every training that a study needs, of all rounds, each once."""
     found = {}
     for seed, strategy, variant, run in study_runs(wildcards):
         if run["method"] != "checkpoint":
-            found[warmup_file(run, seed, "warmup.tsv")] = True
+            found[warmup_file(run, seed, "model.pt")] = warmup_file(
+                run, seed, "warmup.tsv"
+            )
         if variant != "M0":
             last = chosen_run(run, seed, strategy)
             for each in [*earlier_rounds(last), last]:
-                found[f"{RUN.format(**each)}/finetune.tsv"] = True
+                folder = RUN.format(**each)
+                found[f"{folder}/finetune/model.pt"] = f"{folder}/finetune.tsv"
         if variant not in ("M0", "M1"):
             folder = RUN.format(**trained_run(run, seed, strategy, variant))
-            found[f"{folder}/adapt-{trained_as(run, variant)}.tsv"] = True
+            name = trained_as(run, variant)
+            found[f"{folder}/adapt/{name}/model.pt"] = f"{folder}/adapt-{name}.tsv"
+    return found
+
+
+def study_models(wildcards):
+    return list(study_trainings(wildcards))
+
+
+def training_benchmarks(wildcards):
+    """Not inputs: a model whose benchmark was cleared away is not trained again for it."""
+    found = study_trainings(wildcards).values()
     return [f"logs/{path.removeprefix('results/')}" for path in found]

@@ -5,16 +5,42 @@ anchors and trainings with each other and with the default run.
 """
 
 
+use rule check_settings as check_study with:
+    # Refuse what the data sets cannot give along a sweep, before any training of it.
+    output:
+        "results/{preset}/index/{study}.json",
+    log:
+        "logs/{preset}/check_{study}.log",
+    benchmark:
+        "logs/{preset}/check_{study}.tsv"
+    wildcard_constraints:
+        study="budgets|anchors",
+    params:
+        script=lambda wildcards, output: step("check_settings")["script"],
+        flags=lambda wildcards, output: checked_flags(wildcards.study),
+
+
 rule tabulate_sweep:
     """Scores along budgets or numbers of anchors, mean and deviation over seeds."""
     input:
         **step("tabulate_sweep"),
+        checked="results/{preset}/index/{study}.json",
         scores=lambda wildcards: [row[-1] for row in sweep_scores(wildcards)],
         paper=[recorded(table) for table in sorted(STEPS.glob("mada/reference/*.csv"))],
     output:
-        csv="results/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}.csv",
+        csv=report(
+            "results/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}.csv",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"table": "{study}, every seed", "strategy": "{strategy}"},
+        ),
         markdown="results/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}.md",
-        figure="results/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}.png",
+        figure=report(
+            "results/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}.png",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"picture": "{study}", "strategy": "{strategy}"},
+        ),
     log:
         "logs/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}.log",
     benchmark:
@@ -47,7 +73,7 @@ rule add_up_benchmarks:
     """How many trainings a study has, and how long they took in all."""
     input:
         **step("add_up_benchmarks"),
-        benchmarks=training_benchmarks,
+        models=study_models,
     output:
         "results/{preset}/tables/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/{study}-cost.csv",
     log:
@@ -62,5 +88,10 @@ rule add_up_benchmarks:
         image("report")
     resources:
         **LIGHT,
+    params:
+        benchmarks=training_benchmarks,
     shell:
-        "python {input.script:q} --benchmarks {input.benchmarks:q} --output {output:q} >{log:q} 2>&1"
+        """
+        python {input.script:q} --benchmarks {params.benchmarks:q} --output {output:q} \
+            >{log:q} 2>&1
+        """

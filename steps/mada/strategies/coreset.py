@@ -7,7 +7,7 @@ from mada.covering import furthest_first, squared_distances_to
 from mada.distances import nearest_anchor
 
 
-@strategy("coreset", per_budget=True)
+@strategy("coreset", per_budget=True, source_anchors=False)
 def furthest_from_picks(pool: Pool) -> Acquisition:
     """k-center greedy on image-level features (Sener & Savarese, ICLR 2018).
 

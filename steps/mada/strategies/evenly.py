@@ -5,7 +5,7 @@ import numpy as np
 from mada.acquisition import Acquisition, Pool, strategy
 
 
-@strategy("evenly", per_budget=True)
+@strategy("evenly", per_budget=True, source_anchors=False)
 def evenly_spaced(pool: Pool) -> Acquisition:
     """Every n-th image in order of id, from a random start: systematic sampling.
 

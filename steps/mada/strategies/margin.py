@@ -3,7 +3,7 @@
 from mada.acquisition import Acquisition, Pool, strategy
 
 
-@strategy("margin")
+@strategy("margin", source_anchors=False)
 def narrowest_margin(pool: Pool) -> Acquisition:
     """Smallest mean difference between the two most probable classes."""
     return -pool.scores["margin"].to_numpy(), None

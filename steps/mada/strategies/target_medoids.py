@@ -4,7 +4,7 @@ from mada.acquisition import Acquisition, Pool, strategy
 from mada.covering import medoids, normalised_by_category
 
 
-@strategy("target-medoids", per_budget=True)
+@strategy("target-medoids", per_budget=True, source_anchors=False)
 def nearest_to_anchors_of_the_target(pool: Pool) -> Acquisition:
     """K-means of the pool into as many anchors as the budget buys; the image nearest to each.
 

@@ -4,7 +4,7 @@ from mada.acquisition import Acquisition, Pool, strategy
 from mada.covering import medoids, normalised_by_category
 
 
-@strategy("uncertain-medoids", per_budget=True)
+@strategy("uncertain-medoids", per_budget=True, source_anchors=False)
 def nearest_to_anchors_weighted_by_entropy(pool: Pool) -> Acquisition:
     """``target-medoids`` with each image weighted by its entropy (Eq. 12) in the K-means.
 
