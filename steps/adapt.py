@@ -17,6 +17,7 @@ import argparse
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -103,6 +104,7 @@ def main(args: argparse.Namespace) -> None:
             raise InputError(f"{args.unlabelled}: expected images without annotation, found none")
         streams.append(arguments.crops(args, index, "target", "train-ids" if fixed else None, 6))
         inputs += [args.pseudo_labels if fixed else args.unlabelled, args.anchors]
+        inputs += map(Path, index["label"]) if fixed else []
         width = classes * network.description.feature_channels
         values = torch.from_numpy(read_npy(args.anchors, columns=width).copy())
         anchors = Anchors(values.to(device.device))

@@ -7,7 +7,7 @@ Output   M0's checkpoint; refused unless every tensor's name and shape fits
 import argparse
 from pathlib import Path
 
-from mada.cli import StepParser, existing_file, run_step
+from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.labels import class_set, class_set_name
 from mada.nn.checkpoints import load_network, load_plain, load_state, save_network
 from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
@@ -19,9 +19,13 @@ def main(args: argparse.Namespace) -> None:
         network = load_network(args.checkpoint, args.classes)
     else:
         classes = len(class_set(args.classes))
-        network = DeepLabV3Plus(
-            NetworkDescription(args.backbone, classes, args.feature_channels, args.output_stride)
+        description = NetworkDescription(
+            args.backbone, classes, args.feature_channels, args.output_stride
         )
+        try:
+            network = DeepLabV3Plus(description)
+        except ValueError as error:
+            raise InputError(str(error)) from error
         load_state(network, state, args.checkpoint)
     save_network(network, args.output, args.classes, {})
     print(f"{args.output}: taken from {args.checkpoint}")

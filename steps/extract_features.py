@@ -25,7 +25,6 @@ from mada.nn import arguments, runtime
 from mada.nn.checkpoints import load_discriminator, load_network
 from mada.nn.extraction import SCORES, features_and_scores
 from mada.nn.normalisation import estimate_statistics
-from mada.nn.pooling import MIN_SHARE
 
 
 def main(args: argparse.Namespace) -> None:
@@ -55,7 +54,6 @@ def main(args: argparse.Namespace) -> None:
             progress(loader, "extracting"),
             device,
             args.truth,
-            args.min_share,
         ):
             place = slice(start, start + len(means))
             features[place], scores[place], start = means, some, place.stop
@@ -96,7 +94,6 @@ def parser() -> StepParser:
         default="none",
         help="how labels take part in the masks of Eq. 1",
     )
-    parser.add_argument("--min-share", type=float, default=MIN_SHARE)
     parser.add_argument("--shard", type=shard, default=(1, 1), help="NUMBER-of-SHARDS")
     parser.add_argument("--output", required=True, type=Path)
     return parser

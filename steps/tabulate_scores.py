@@ -15,7 +15,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mada.cli import InputError, StepParser, run_step
+from mada.cli import StepParser, run_step
+from mada.evaluations import stored_evaluation
 from mada.figures import INK, PAGE_WIDTH, SMALL, VARIANT_COLOURS, save_figure
 from mada.files import atomic_path, read_json, write_csv
 from mada.paper import EXPERIMENTS, Reported, paper_note, reported_score, reported_scores
@@ -50,9 +51,7 @@ def read_scores(entries: list[list[str]], reported: Reported, budget: str) -> pd
     classes = dict.fromkeys(n for row in reported.values() for n in row if n.startswith("iou_"))
     rows = []
     for seed, strategy, variant, iterations, path in entries:
-        scores = read_json(Path(path))
-        if "miou" not in scores:
-            raise InputError(f"{path}: expected an evaluation with a miou, found {sorted(scores)}")
+        scores = stored_evaluation(Path(path))
         row = {"seed": int(seed), "strategy": strategy, "variant": variant}
         row |= {"iterations": int(iterations), "images": scores["images"]}
         row |= {name: percent(scores.get(name)) for name in ("miou", *SUBSETS)}

@@ -15,9 +15,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mada.cli import InputError, StepParser, run_step
+from mada.cli import StepParser, run_step
+from mada.evaluations import stored_evaluation
 from mada.figures import PAGE_WIDTH, save_figure
-from mada.files import atomic_path, read_json, write_csv
+from mada.files import atomic_path, write_csv
 from mada.paper import EXPERIMENTS, Reported, paper_note, reported_score, reported_scores
 from mada.tables import one_figure, percent, table_lines, with_deviation
 
@@ -34,9 +35,7 @@ def read_scores(entries: list[list[str]]) -> pd.DataFrame:
     """
     rows = []
     for seed, series, place, path in entries:
-        scores = read_json(Path(path))
-        if "miou" not in scores:
-            raise InputError(f"{path}: expected an evaluation with a miou, found {sorted(scores)}")
+        scores = stored_evaluation(Path(path))
         row = {"seed": int(seed), "series": series, "place": place}
         rows.append(row | {"miou": percent(scores["miou"]), "images": scores["images"]})
     return pd.DataFrame(rows)
@@ -95,9 +94,9 @@ def anchors_note(reported: Reported) -> str:
     """What the paper says of Figure 4, whose numbers it does not print."""
     m1, m4 = (reported_score(reported, variant, "mada", "5%")["miou"] for variant in ("M1", "M4"))
     return (
-        f"The paper has M1 {m1} and M4 {m4} with 10 anchors of each domain and prints no other number "
-        "of its Figure 4; on GTA5 to Cityscapes it finds 5 to 10 best, and several always better "
-        "than one (section 4.6). "
+        f"The paper has M1 {m1} and M4 {m4} with 10 anchors of each domain and prints no other "
+        "number of its Figure 4; on GTA5 to Cityscapes it finds 5 to 10 best, and several always "
+        "better than one (section 4.6). "
     )
 
 

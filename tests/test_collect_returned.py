@@ -549,6 +549,19 @@ def test_label_studio_pngs_without_their_json(city, capsys):
     assert any("expected task 11 in a JSON" in line for line in problems(city, capsys))
 
 
+def test_label_studio_pngs_of_a_task_that_two_projects_have(city, capsys):
+    """Every project numbers its tasks from anew, so that folders of two would be mixed up."""
+    images = list(city.labels)
+    ann = label_studio_tasks(city, {i: city.labels[i] for i in images[:2]})
+    bob = label_studio_tasks(city, {i: city.labels[i] for i in images[2:]})
+    write_brush_pngs(city.returned / "Bob", bob)
+    for name, tasks in (("Ann", ann), ("Bob", bob)):
+        (city.returned / name).mkdir(exist_ok=True)
+        (city.returned / name / "export.json").write_text(json.dumps(tasks))
+    lines = problems(city, capsys)
+    assert any("Bob/export.json: task 11: expected one JSON export" in line for line in lines)
+
+
 @pytest.mark.parametrize("text", ["[", "{}", "[1]", '[{"id": "x"}]', "[" * 100_000])
 def test_json_that_is_no_export(city, capsys, text):
     (city.returned / "export.json").write_text(text)

@@ -101,6 +101,9 @@ WATCHED = r"""
 import resource, sys, threading, time
 from pathlib import Path
 import evaluate
+from mada.nn import runtime
+
+runtime.keep_freed_memory = lambda: None  # what is in use is measured, not what is kept
 
 def watch():
     global most

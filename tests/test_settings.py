@@ -1,5 +1,6 @@
 """Settings that cannot be used are named before any job, whatever else is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from mada.acquisition import load_strategies
 from mada.layouts import LAYOUTS
-from settings import setting_problems, total_budget, typed
+from settings import setting_problems, study_problem, total_budget, typed
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
@@ -225,3 +226,35 @@ def test_rounds_are_in_place_of_the_budget():
 )
 def test_shares_add_to_a_share_and_counts_to_a_count(budgets, expected):
     assert total_budget(budgets) == expected
+
+
+STUDIED = {
+    **{"annotation_mode": "benchmark", "validation_split": True, "strategy": "mada"},
+    **{"study_strategies": ["aada", "entropy"], "warmup_method": "adaptseg", "rounds": None},
+    "variants": ["M1+", "M4"],
+}
+
+
+@pytest.mark.parametrize(
+    ("study", "changes", "expected"),
+    [
+        ("strategies", {}, None),
+        ("anchors", {}, None),
+        ("strategies", {"warmup_method": "none"}, "study_strategies: .* there is none; found aada"),
+        ("strategies", {"rounds": ["1%", 2]}, "study_strategies: .* several rounds; found aada"),
+        ("budgets", {"warmup_method": "none"}, None),
+        ("anchors", {"variants": ["M1+"]}, r"variants: expected one of M2, M3, M4, .* found M1\+"),
+        ("anchors", {"variants": []}, "variants: .* found none"),
+        ("ablation", {"validation_split": False}, "a study needs labels"),
+        ("ablation", {"annotation_mode": "manual"}, "a study needs labels"),
+    ],
+)
+def test_a_study_that_cannot_be_made_is_refused_before_it_trains(study, changes, expected):
+    problem = study_problem(STUDIED | changes, study)
+    assert problem is None if expected is None else re.match(expected, problem)
+
+
+@pytest.mark.parametrize("budget", ["0%", "101%"])
+def test_budgets_of_studies_are_shares(budget):
+    (line,) = problems(study_budgets=["5%", budget])
+    assert line == f"study_budgets: expected shares above 0% and up to 100%, found {budget}"

@@ -29,7 +29,7 @@ def entries(tmp_path) -> list[list[str]]:
     made = []
     for seed, series, place, miou in MIOU:
         path = tmp_path / f"{seed}-{series}-{place}.json"
-        path.write_text(json.dumps({"miou": miou, "images": 7}))
+        path.write_text(json.dumps({"miou": miou, "images": 7, "iou": {}}))
         made.append([str(seed), series, place, str(path)])
     return made
 
@@ -83,6 +83,14 @@ def test_budgets_stand_beside_the_papers_table_5(entries, tmp_path):
     assert (tmp_path / "t.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_numbers_of_anchors_are_not_compared_across_domains(entries, tmp_path):
+    """One source anchor and one target anchor are two things, whatever their number."""
+    assert run_sweep(entries, tmp_path, "anchors").returncode == 0
+    text = (tmp_path / "t.md").read_text()
+    assert text.splitlines()[0] == "| anchors | mada | random |"
+    assert "M1 61.6 and M4 64.9 with 10 anchors of each domain" in text
+
+
 def test_what_is_no_evaluation_is_refused(entries, tmp_path):
     Path(entries[2][3]).write_text("{}")
     (line,) = error_lines(run_sweep(entries, tmp_path, "anchors"))
@@ -101,12 +109,13 @@ def test_costs_add_up_by_kind_of_training(tmp_path):
         benchmark(tmp_path / "seed-1/warmup.tsv", 1800, 2048),
         benchmark(tmp_path / "seed-0/adapt-M4-V10.tsv", 900, 512),
         benchmark(tmp_path / "seed-0/adapt-M4-V5.tsv", 900, 512),
+        tmp_path / "seed-1/adapt-M4-V5.tsv",  # cleared away
     ]
     table = add_up_benchmarks.cost(files)
     assert table.to_dict("records") == [
-        {"training": "warmup", "count": 2, "hours": 1.5, "max_memory_gb": 2.0},
-        {"training": "adapt-M4", "count": 2, "hours": 0.5, "max_memory_gb": 0.5},
-        {"training": "all", "count": 4, "hours": 2.0, "max_memory_gb": 2.0},
+        {"training": "warmup", "count": 2, "measured": 2, "hours": 1.5, "max_memory_gb": 2.0},
+        {"training": "adapt-M4", "count": 3, "measured": 2, "hours": 0.5, "max_memory_gb": 0.5},
+        {"training": "all", "count": 5, "measured": 4, "hours": 2.0, "max_memory_gb": 2.0},
     ]
 
 

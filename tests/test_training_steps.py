@@ -1,5 +1,6 @@
 """Training as a program: killed and resumed to the same bytes, locked, and the ablation ladder."""
 
+import copy
 import gc
 import os
 import signal
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 
 import adapt
+import finetune
 from mada.cli import InputError
 from mada.labels import VOID, label_image, train_id_table
 from mada.nn import segmentation_training
@@ -350,6 +352,106 @@ def adapt_here(arguments: tuple) -> None:
     adapt.main(adapt.parser().parse_args([str(word) for word in arguments[1:]]))
 
 
+# Crops larger than the resized images, so that a part of each is padding; no momentum
+# and no decay, so that one step moves every weight against its gradient alone.
+ONE_STEP = (
+    *("--resize-range", 0.4, 0.4, "--momentum", 0, "--weight-decay", 0),
+    *FROZEN,
+    "--learning-rate",
+    1,
+)
+
+
+def one_step(monkeypatch, step, arguments: tuple) -> tuple:
+    """Run the first iteration of a training step.
+
+    Returns the network as it was, its batches (images, labels, inside), and the gradient that each
+    weight moved against.
+    """
+    found = []
+    monkeypatch.setattr(step, "run_training", lambda *given: found.extend(given))
+    step.main(step.parser().parse_args([str(word) for word in arguments[1:]]))
+    args, device, network, streams, run_iteration, *_ = found
+    segmentation_training.training_mode(network, frozen=True)
+    before = copy.deepcopy(network)
+    batches = [next(stream.batches(args.batch_size, 0, 1, 0)) for stream in streams]
+    run_iteration(0, batches)
+    moved = {
+        name: (dict(before.named_parameters())[name] - weight).detach() / args.learning_rate
+        for name, weight in network.named_parameters()
+    }
+    ready = [(device.images(x), y.long(), inside) for x, y, inside in batches]
+    assert not all(inside.all() for _, _, inside in ready)
+    return before, ready, moved
+
+
+def assert_gradient_of(loss: torch.Tensor, network, moved: dict[str, torch.Tensor]) -> None:
+    weights = dict(network.named_parameters())
+    expected = torch.autograd.grad(loss, weights.values(), allow_unused=True)
+    for (name, found), gradient in zip(moved.items(), expected, strict=True):
+        wanted = torch.zeros_like(found) if gradient is None else gradient
+        scale = max(wanted.abs().max().item(), 1e-4)  # a weight of 1 keeps 1e-7 of what it moves
+        # Weights of size 1 that move by 1e-3 of a gradient keep four of its digits.
+        torch.testing.assert_close(found, wanted, rtol=0.01, atol=0.01 * scale, msg=name)
+
+
+def mean_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(logits, labels, ignore_index=VOID)
+
+
+def mean_alignment(network, images, inside, anchors: torch.Tensor) -> torch.Tensor:
+    """Eq. 9 image by image and anchor by anchor, on what lies inside the images."""
+    _, latent, scores = network(images)
+    small = inside[:, 2::4, 2::4]  # at stride 4, by the pixel in the middle
+    total = 0
+    for features, prediction, there in zip(latent, scores.argmax(dim=1), small, strict=True):
+        blocks = []
+        for category in range(scores.shape[1]):
+            pixels = (prediction == category) & there
+            mean = features[:, pixels].mean(dim=1) if pixels.any() else features.new_zeros(CHANNELS)
+            blocks.append(mean)
+        image = torch.cat(blocks)
+        nearness = sum(1 / ((image - anchor).square().mean() + 1e-6) for anchor in anchors)
+        total = total + len(anchors) / nearness
+    return total / len(images)
+
+
+def test_fine_tuning_follows_the_gradient_of_equation_6(
+    data, uninterrupted, tmp_path, monkeypatch, torch_settings
+):
+    words = [str(word) for word in adapt_arguments(data, uninterrupted, tmp_path, "M1+", *ONE_STEP)]
+    place = words.index("--variant")
+    del words[place : place + 2]
+    network, (source, active), moved = one_step(monkeypatch, finetune, tuple(words))
+    loss = sum(mean_cross_entropy(network(x)[0], y) for x, y, _ in (source, active))
+    assert_gradient_of(loss, network, moved)
+
+
+@pytest.mark.parametrize("source_of_labels", ["fixed", "online"])
+@pytest.mark.parametrize("variant", ["M1+", "M2", "M4"])
+def test_adaptation_follows_the_gradient_of_equation_11(
+    data, uninterrupted, tmp_path, monkeypatch, torch_settings, variant, source_of_labels
+):
+    """L_seg + 0.7 L_dis of all target images + 0.3 L_pseudo of those without annotation."""
+    pseudo = ("--pseudo-weight", 0.3, "--pseudo-threshold", 0, "--pseudo-source", source_of_labels)
+    files = ("--pseudo-labels", data.pseudo) if source_of_labels == "fixed" else ()
+    more = {"M1+": (), "M2": with_anchors(data), "M4": (*with_anchors(data), *pseudo, *files)}
+    arguments = adapt_arguments(data, uninterrupted, tmp_path, variant, *more[variant], *ONE_STEP)
+    network, batches, moved = one_step(monkeypatch, adapt, arguments)
+    loss = sum(mean_cross_entropy(network(x)[0], y) for x, y, _ in batches[:2])
+    if variant != "M1+":
+        anchors = torch.from_numpy(np.load(data.anchors))
+        images, inside = (torch.cat([batch[n] for batch in batches[1:]]) for n in (0, 2))
+        loss = loss + 0.7 * mean_alignment(network, images, inside, anchors)
+    if variant == "M4":
+        x, labels, inside = batches[2]
+        logits = network(x)[0]
+        if source_of_labels == "online":
+            labels = torch.where(inside, logits.argmax(dim=1), VOID)
+        loss = loss + 0.3 * mean_cross_entropy(logits, labels)
+    assert_gradient_of(loss, network, moved)
+
+
 def test_full_adaptation_trains_with_every_loss(data, uninterrupted, tmp_path):
     more = (*with_anchors(data), *FIXED, "--pseudo-labels", data.pseudo)
     result = run_step(*adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
@@ -388,15 +490,6 @@ def test_control_trains_on_labels_alone(data, uninterrupted, tmp_path, torch_set
     history = pd.read_csv(tmp_path / "history.csv")
     assert list(history) == ["iteration", "source", "active"]
     assert names(tmp_path) == {"model.pt", "history.csv"}
-
-
-def test_online_pseudo_labels_need_no_file_and_cover_all_but_padding(
-    data, uninterrupted, tmp_path, torch_settings
-):
-    more = (*with_anchors(data), *ONLINE)
-    adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
-    history = pd.read_csv(tmp_path / "history.csv")
-    assert (history["pseudo"] > 0).all()
 
 
 def test_own_prediction_is_void_where_unsure_and_on_padding():

@@ -125,6 +125,35 @@ def test_two_classifiers_are_kept_as_their_sum():
     assert torch.equal(own, first) and not torch.allclose(own, kept)
 
 
+@pytest.mark.parametrize("name", ["adaptseg", "advent"])
+def test_an_adversarial_warmup_follows_the_gradients_of_its_two_losses(name):
+    """The network's of CE on the source and of the target passing for source; the discriminator's
+    of telling them apart (Tsai et al., CVPR 2018, Eqs. 1-3)."""
+    torch.manual_seed(0)
+    network = DeepLabV3Plus(NetworkDescription("resnet18", C, 8, 32)).eval()
+    judge = Discriminator(C, METHODS[name].view)
+    made = Warmup(METHODS[name], CPU, Updates(CPU, 1), network, network, judge, 10)
+    images = torch.randint(0, 256, (2, 2, 3, 64, 64), dtype=torch.uint8)
+    labels = torch.randint(0, C, (2, 64, 64), dtype=torch.uint8)
+    made.gather_gradients((images[0], labels, None), (images[1], None, None))
+    found = [weight.grad.clone() for weight in [*network.parameters(), *judge.parameters()]]
+
+    def named(maps: torch.Tensor, domain: float) -> torch.Tensor:
+        p = torch.sigmoid(judge(maps))
+        return -(domain * p.log() + (1 - domain) * (1 - p).log()).mean()
+
+    logits = [network(CPU.images(x))[0] for x in images]
+    source, target = (each.softmax(dim=1) for each in logits)
+    segmentation = nn.functional.cross_entropy(logits[0], labels.long())
+    weights = [*network.parameters()]
+    expected = torch.autograd.grad(segmentation + 10 * named(target, 1), weights, retain_graph=True)
+    told_apart = (named(source.detach(), 1) + named(target.detach(), 0)) / 2
+    expected += torch.autograd.grad(told_apart, [*judge.parameters()])
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * max(1, other.abs().max()))
+    assert any(gradient.abs().max() > 0 for gradient in found[-2:])
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("tiny")

@@ -40,8 +40,7 @@ class Pool:
         Whether categories absent from an image are left out of its distance to an anchor.
     seed : int
     wanted : int
-        Images to pick: what the budget buys beyond those taken.  0 for strategies that are not
-        ``per_budget``.
+        Images to pick: what the budget buys beyond those taken; 0 where no budget is given.
     taken : np.ndarray, shape (N,), bool
         Images that are labelled in any case, and so stand in the set before the first pick.
     barred : np.ndarray, shape (N,), bool

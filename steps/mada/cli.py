@@ -41,7 +41,7 @@ class StepParser(argparse.ArgumentParser):
 def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Parse the command line and run ``main``.
 
-    Bad input, a full disk or a folder that cannot be written to end it with status 1 and one
+    Bad input, a full disk, and files that may not be read or written end it with status 1 and one
     line; a training that was told to end and saved its state with status ``TERMINATED``.
     """
     level = logging.INFO if first_process() else logging.WARNING
@@ -55,7 +55,7 @@ def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.Argume
         if error.errno not in UNWRITABLE:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}cannot be written, found: {error.strerror}", file=sys.stderr)
+        print(f"error: {where}cannot be read or written, found: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     except Interrupted as notice:
         print(notice, file=sys.stderr)

@@ -8,6 +8,25 @@ from mada.cli import InputError
 from mada.files import read_json
 
 
+def stored_evaluation(path: Path) -> dict:
+    """Read what ``mada.metrics.score_table`` wrote, of whatever classes.
+
+    Raises
+    ------
+    InputError
+        If the file is no evaluation: an object with ``miou``, ``images`` and ``iou``.
+    """
+    stored = read_json(path)
+    kinds = {"miou": int | float, "images": int, "iou": dict}
+    found = stored if isinstance(stored, dict) else {}
+    if not all(isinstance(found.get(name), kind) for name, kind in kinds.items()):
+        raise InputError(
+            f"{path}: expected an evaluation with a miou, images and iou, "
+            f"found {', '.join(sorted(found)) or 'none'}"
+        )
+    return stored
+
+
 def read_evaluation(path: Path, classes: tuple[str, ...]) -> dict:
     """Read the scores of a model.
 
@@ -29,13 +48,11 @@ def read_evaluation(path: Path, classes: tuple[str, ...]) -> dict:
     InputError
         If the file is no such evaluation, or of other classes.
     """
-    stored = read_json(path)
-    if not isinstance(stored, dict) or not isinstance(stored.get("miou"), int | float):
-        raise InputError(f"{path}: expected an evaluation with a miou, found none")
-    if set(stored.get("iou", ())) != set(classes):
+    stored = stored_evaluation(path)
+    if set(stored["iou"]) != set(classes):
         raise InputError(
             f"{path}: expected the IoU of {', '.join(classes)}, "
-            f"found {', '.join(stored.get('iou', ())) or 'none'}"
+            f"found {', '.join(stored['iou']) or 'none'}"
         )
     confusion = np.array(stored.get("confusion", ()), dtype=np.int64)
     if confusion.shape != (len(classes), len(classes)):

@@ -108,8 +108,9 @@ def list_cityscapes(root: Path, split: str, kind: str = "labelIds") -> list[Item
         if parts is None:
             raise InputError(f"{image}: expected <city>_<sequence>_<frame>_leftImg8bit.png")
         label = root / "gtFine" / split / image.parent.name / f"{name}_gtFine_{kind}.png"
-        # The still images of one city were cut from one drive: its second number counts them.
-        items.append(Item(name, image, label, parts[1], int(parts[2])))
+        # The still images of one city were cut from one drive.  In most cities the first number
+        # counts them and the second is the same for all; in the others it is the other way round.
+        items.append(Item(name, image, label, parts[1], int(parts[2] + parts[3])))
     return items
 
 

@@ -58,10 +58,20 @@ def budget_count(budget: str, pool: int, excluded: int = 0) -> int:
 
 
 def read_ids(path: Path | None) -> list[str]:
-    """Ids, one a line; empty lines and lines that begin with # are passed over."""
+    """Ids, one a line; empty lines and lines that begin with # are passed over.
+
+    Raises
+    ------
+    InputError
+        If the file is no text in UTF-8.
+    """
     if path is None:
         return []
-    lines = [line.strip() for line in path.read_text().splitlines()]
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors may put a mark before the first id
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected ids as text in UTF-8, found {error}") from error
+    lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -79,10 +89,12 @@ def check_lists(
     for name, ids in (("exclude", exclude), ("include", include)):
         strangers = sorted(set(ids) - set(known))
         if strangers:
-            raise InputError(f"{name}: expected ids of target images, found {strangers[0]!r}")
+            found = ", ".join(map(repr, strangers))
+            raise InputError(f"{name}: expected ids of target images, found {found}")
     both = sorted(set(exclude) & set(include))
     if both:
-        raise InputError(f"include: expected ids that are not excluded too, found {both[0]!r}")
+        found = ", ".join(map(repr, both))
+        raise InputError(f"include: expected ids that are not excluded too, found {found}")
     if len(set(include)) > count:
         raise InputError(
             f"include: expected at most the budget of {count}, found {len(set(include))}"

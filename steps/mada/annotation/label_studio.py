@@ -115,6 +115,12 @@ def read_label_studio(container: Container, classes: AnnotationClasses) -> Deliv
             continue
         for number, entry in tasks:
             place = f"{container.described(file)}: task {number}"
+            if number in strokes and number in numbers:
+                delivery.problems.append(
+                    f"{place}: expected one JSON export with the task of {strokes[number][0][0]}, "
+                    "found two; hand exports of several projects back as an archive each"
+                )
+                continue
             numbers.add(number)
             try:
                 image_id = _image_id(entry, place)
@@ -126,7 +132,7 @@ def read_label_studio(container: Container, classes: AnnotationClasses) -> Deliv
             except InputError as error:
                 delivery.problems.append(str(error))
                 continue
-            if read and not (strokes and number not in strokes):
+            if read:
                 delivery.maps.append(Returned(image_id, place, read))
     for number in sorted(set(strokes) - numbers):
         delivery.problems.append(

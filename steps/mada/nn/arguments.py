@@ -126,6 +126,8 @@ def crops(
     low, high = args.resize_range
     if not 0 < low <= high:
         raise InputError(f"resize range: expected 0 < smallest <= largest, found {low} and {high}")
+    if args.crop is None:
+        raise InputError("crop: expected WIDTHxHEIGHT, found own")
     settings = CropSettings(*args.crop, low, high, args.flip)
     table = None if encoding is None else train_id_table(encoding, args.classes)
     resize = getattr(args, f"{domain}_size")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mada.nn.deeplab import DeepLabV3Plus
 from mada.nn.discriminator import Discriminator
-from mada.nn.pooling import MIN_SHARE, category_masks, category_means, prediction_scores
+from mada.nn.pooling import category_masks, category_means, prediction_scores
 from mada.nn.runtime import Runtime
 
 SCORES = ("entropy", "margin", "source_probability")
@@ -21,7 +21,6 @@ def features_and_scores(
     batches: Iterable[tuple[Tensor, Tensor]],
     runtime: Runtime,
     truth: str = "none",
-    min_share: float = MIN_SHARE,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield features (B, C·D) and ``SCORES`` (B, 3), float32, of one batch after the other.
 
@@ -35,8 +34,6 @@ def features_and_scores(
         Images (B, 3, H, W) uint8, and training ids at any size where ``truth`` needs them.
     truth : str
         Rule of ``category_masks`` by which labels take part in the masks; ``none``: they do not.
-    min_share : float
-        Share of the map under which a category is taken to be absent.
     """
     for pixels, labels in batches:
         images = runtime.images(pixels)
@@ -50,7 +47,7 @@ def features_and_scores(
             masks = category_masks(small)
         else:
             masks = category_masks(small, runtime.labels(labels), truth)
-        means = category_means(latent, masks, network.description.classes, min_share)
+        means = category_means(latent, masks, network.description.classes)
         scores = [*prediction_scores(small), torch.full(means.shape[:1], torch.nan)]
         if discriminator is not None:
             with runtime.autocast():

@@ -80,7 +80,7 @@ def run_training(
     every output stands.
     """
     finished = finished or (lambda: network)
-    inputs = [*inputs, args.statistics]
+    inputs = [*inputs, args.statistics, *([args.tune] if args.tune else [])]
     computed = {"on": runtime.device.type, "in": runtime.precision, "by": runtime.processes}
     first = runtime.rank == 0
     resume = ResumeState(args.output, arguments.settings(args) | computed, inputs, writes=first)

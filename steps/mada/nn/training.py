@@ -48,7 +48,8 @@ class ResumeState:
 
     def __init__(self, output: Path, settings: dict, inputs: list[Path], writes: bool = True):
         code = sorted(Path(__file__).parents[2].rglob("*.py"))
-        key = json.dumps([settings, [sha256(path) for path in [*inputs, *code]]], sort_keys=True)
+        hashes = [sha256(path) for path in [*inputs, *code]]
+        key = json.dumps([settings, torch.__version__, hashes], sort_keys=True)
         self.root, self.writes = output.with_name(f".resume-{output.stem}"), writes
         self.root.mkdir(parents=True, exist_ok=True)
         self.file = self.root / hashlib.sha256(key.encode()).hexdigest()[:16] / "state.pt"
