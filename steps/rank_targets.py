@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
     if args.strategy in PER_BUDGET and args.budget is None:
         raise InputError(f"budget: expected one, since {args.strategy} chooses a set; found none")
     exclude, include = set(read_ids(args.exclude)), set(read_ids(args.include))
-    labelled = {i for path in args.earlier for i in read_csv(path, ("image_id",))["image_id"]}
+    labelled = {i for path in args.earlier for i in read_csv(path, ("id",))["id"]}
     count = 0
     if args.budget is not None:
         count = budget_count(args.budget, len(scores), len(exclude | labelled))

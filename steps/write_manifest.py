@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> None:
     twice = ranking.loc[ranking["image_id"].duplicated(), "image_id"]
     if len(twice):
         raise InputError(f"{args.ranking}: expected unique ids, found {twice.iloc[0]!r} twice")
-    labelled = [i for path in args.earlier for i in read_csv(path, ("image_id",))["image_id"]]
+    labelled = [i for path in args.earlier for i in read_csv(path, ("id",))["id"]]
     exclude, include = [*read_ids(args.exclude), *labelled], read_ids(args.include)
     count = budget_count(args.budget, len(index), len(set(exclude)))
     chosen = active_samples(ranking, count, exclude, include)

@@ -88,6 +88,16 @@ def test_images_on_the_lists_take_part_in_the_choice(files, tmp_path, name):
     assert set(chosen) != set(blind)
 
 
+def test_what_earlier_rounds_brought_back_stands_in_the_set(files, tmp_path):
+    """Images that were handed out and did not come back are not in the index, and free."""
+    first = rank(files, "coreset", tmp_path / "first.csv", budget="4")["image_id"].head(4)
+    first[1:].rename("id").to_csv(tmp_path / "index.csv", index=False)
+    table = rank(files, "coreset", tmp_path / "r.csv", budget="4", earlier=tmp_path / "index.csv")
+    assert not set(first[1:]) & set(table["image_id"].head(4))
+    left = rank(files, "coreset", tmp_path / "l.csv", budget="100%", earlier=tmp_path / "index.csv")
+    assert set(left["image_id"].head(21)) == set(IDS) - set(first[1:])
+
+
 def test_a_set_without_a_budget_is_refused(files, tmp_path):
     (line,) = error_lines(run_step("rank_targets", *words(files, "coreset", tmp_path / "r.csv")))
     assert line == "error: budget: expected one, since coreset chooses a set; found none"

@@ -20,7 +20,7 @@ def add_lists(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[],
         type=existing_file,
-        help="manifests of earlier rounds, whose images are labelled already",
+        help="indexes of what earlier rounds brought back labelled; the rest may be chosen again",
     )
 
 

@@ -75,10 +75,16 @@ def included(run):
     return config["include"] if config["include"] and int(run["round"]) == 0 else []
 
 
+def labelled(folders):
+    """Indexes of all images that came back labelled, those kept for scores included."""
+    names = ["index.csv", *(["holdout.csv"] if config["annotation_holdout"] else [])]
+    return [f"{folder}/{name}" for folder in folders for name in names]
+
+
 def list_flags(wildcards, input):
     """Flags of the lists that a manifest heeds."""
     lists = {"exclude": config["exclude"], "include": input.include or None}
-    return flags(**lists, earlier=[*input.earlier] or None)
+    return flags(**lists, earlier=labelled(input.earlier) or None)
 
 
 def all_annotations(run):

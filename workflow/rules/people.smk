@@ -40,11 +40,6 @@ def returned_or_refused(wildcards):
     return found
 
 
-def earlier_manifests(run):
-    """The manifests of the rounds before, as they were handed out."""
-    return [handed_out_manifest(each) for each in earlier_rounds(run)]
-
-
 def stands(run):
     """Whether a run's selection is as it was handed out, since something came back for it."""
     given = Path(annotation_folder(run)) / HANDED_OUT / "manifest.csv"

@@ -50,7 +50,7 @@ use rule rank_targets as rank_targets_again with:
         table=lambda wildcards: before(wildcards, "features/target_train.csv"),
         anchors=anchors_to_rank_by,
         exclude=config["exclude"] or [],
-        earlier=earlier_manifests,
+        earlier=earlier_annotations,
     output:
         ranking="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/ranking.csv",
     log:
@@ -64,7 +64,7 @@ use rule rank_targets as rank_targets_again with:
         budget=lambda wildcards, input: flags(
             budget=budgets_of(wildcards)[-1],
             exclude=config["exclude"],
-            earlier=input.earlier,
+            earlier=labelled(input.earlier),
         ),
 
 

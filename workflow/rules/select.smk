@@ -217,7 +217,7 @@ rule write_manifest:
         index="results/{preset}/index/target_train.csv",
         exclude=config["exclude"] or [],
         include=included,
-        earlier=earlier_manifests,
+        earlier=earlier_annotations,
     output:
         manifest="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/manifest.csv",
     log:
