@@ -85,7 +85,7 @@ def panels(tmp_path):
     columns = ["id", "image", "label", "width", "height", "sequence", "frame"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "index.csv", index=False)
     everything = score_table(np.eye(19, dtype=np.int64), CLASS_SETS["cityscapes19"].names)
-    (tmp_path / "M4.json").write_text(json.dumps(everything))
+    (tmp_path / "M4.json").write_text(json.dumps({"images": 19, **everything}))
     return tmp_path
 
 
@@ -355,7 +355,7 @@ def evaluations(tmp_path):
     matrices = {"M0-0": ((6, 2, 0), (3, 1, 0)), "M0-1": ((8, 0, 0), (2, 2, 0))}
     matrices |= {"M4-0": ((7, 1, 0), (1, 3, 0)), "M4-1": ((8, 0, 0), (0, 4, 0))}
     for name, rows in matrices.items():
-        scores = score_table(np.array([*rows, (0, 0, 0)]), NAMES)
+        scores = {"images": 1, **score_table(np.array([*rows, (0, 0, 0)]), NAMES)}
         (tmp_path / f"{name}.json").write_text(json.dumps(scores, sort_keys=True))
     return tmp_path
 

@@ -9,7 +9,7 @@ from mada.files import read_json
 
 
 def stored_evaluation(path: Path) -> dict:
-    """Read what ``mada.metrics.score_table`` wrote, of whatever classes.
+    """Read what ``evaluate`` wrote of a model, of whatever classes.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def read_evaluation(path: Path, classes: tuple[str, ...]) -> dict:
     Parameters
     ----------
     path : Path
-        JSON of ``mada.metrics.score_table``.
+        What ``evaluate`` wrote.
     classes : tuple of str
         Names of the C classes that it must be of.
 
