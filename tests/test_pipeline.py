@@ -118,6 +118,15 @@ def test_the_ladder_is_built_to_its_last_rung(finished):
         Image.open(finished / f"results/demo/figures/{SUMMARY}/{name}.png").verify()
 
 
+def test_a_default_run_ends_with_the_table_and_what_to_open(finished):
+    told = snakemake(finished).stderr
+    table = (finished / f"results/demo/tables/{SUMMARY}/ladder.md").read_text()
+    page = (finished / "results/demo/report.html").resolve()
+    assert f"{table}\nOpen {page}\n" in told[told.index("Nothing to be done") :]
+    assert f"ready for print, are in {finished.resolve()}/results/demo/figures/{SUMMARY}/" in told
+    assert "Open " not in snakemake(finished, "M1").stderr  # of a default run alone
+
+
 def test_intermediates_follow_the_file_contract(finished):
     features = np.load(finished / WARMUP / "features/target_train.npy")
     assert features.shape == (12, 19 * 8)

@@ -127,7 +127,7 @@ def ladder(kind):
 
 def say_what_came_out():
     """The last word of a default run: the table of variants, and what to open."""
-    if workflow.dag_settings.targets or not came_to_its_end():
+    if not came_to_its_end() or workflow.dag_settings.targets:
         return
     table = Path(ladder("md") or "none")
     if table.is_file():
