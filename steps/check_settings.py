@@ -32,13 +32,9 @@ def main(args: argparse.Namespace) -> None:
                 f"{name}: expected at most the {len(index)} images of {path}, found {count}"
             )
     rounds = {f"rounds.{place}": budget for place, budget in enumerate(args.rounds or [])}
+    lists = set(target["id"]), set(read_ids(args.exclude)), set(read_ids(args.include))
     for budgets in [rounds] if rounds else [{"budget": budget} for budget in args.budget]:
-        problems += budget_problems(
-            budgets,
-            set(target["id"]),
-            set(read_ids(args.exclude)),
-            set(read_ids(args.include)),
-        )
+        problems += budget_problems(budgets, *lists)
     refuse(problems, "the configuration")
     write_json(args.output, {"source": len(source), "target": len(target)})
 

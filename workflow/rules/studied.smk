@@ -74,8 +74,8 @@ def study_trainings(wildcards):
                 found[f"{folder}/finetune/model.pt"] = f"{folder}/finetune.tsv"
         if variant not in ("M0", "M1"):
             folder = RUN.format(**trained_run(run, seed, strategy, variant))
-            name = trained_as(run, variant)
-            found[f"{folder}/adapt/{name}/model.pt"] = f"{folder}/adapt-{name}.tsv"
+            model = training_file(run, seed, strategy, variant, "model.pt")
+            found[model] = f"{folder}/adapt-{trained_as(run, variant)}.tsv"
     return found
 
 
