@@ -5,8 +5,8 @@ Outputs  CSV (one line per evaluation), Markdown (mean ± standard deviation ove
          series at each place, beside the paper's) and a plot (PNG)
 
 Places are numbers, or shares such as 5%, in the order in which they are given. mIoU is in percent.
-Along budgets the first series is compared with the second, paired by seed; numbers of source and of
-target anchors are places of different kinds, and their series are not.
+Along budgets every series is compared with random selection, paired by seed; numbers of source and
+of target anchors are places of different kinds, and their series are not.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from mada.paper import EXPERIMENTS, Reported, paper_note, reported_score, report
 from mada.tables import one_figure, percent, table_lines, with_deviation
 
 AXES = {"budgets": "budget", "anchors": "anchors"}
+REFERENCE = "random"
 
 
 def read_scores(entries: list[list[str]]) -> pd.DataFrame:
@@ -44,22 +45,19 @@ def read_scores(entries: list[list[str]]) -> pd.DataFrame:
 def summarise(scores: pd.DataFrame, compared: bool = True) -> pd.DataFrame:
     """Mean and deviation over seeds of every (series, place), in order of appearance.
 
-    ``over`` and ``over ±`` are, where series are to be ``compared``, the difference to the second
-    series at the same place, paired by seed: for the first series only, and only where both have
-    been scored there.
+    ``over`` and ``over ±`` are, where series are to be ``compared``, the difference to random
+    selection at the same place, paired by seed, and NaN where that was not scored.
     """
     by_place = {
         key: rows.set_index("seed")["miou"]
         for key, rows in scores.groupby(["series", "place"], sort=False)
     }
-    series = list(dict.fromkeys(scores["series"]))
     lines = []
     for (name, place), values in by_place.items():
         line = {"series": name, "place": place, "seeds": len(values)}
         line |= {"mean": values.mean(), "deviation": values.std()}
-        first = compared and name == series[0] and len(series) > 1
-        if first and (series[1], place) in by_place:
-            difference = values - by_place[series[1], place]
+        if compared and name != REFERENCE and (REFERENCE, place) in by_place:
+            difference = values - by_place[REFERENCE, place]
             line |= {"over": difference.mean(), "over ±": difference.std()}
         lines.append(line)
     return pd.DataFrame(lines)
@@ -68,26 +66,26 @@ def summarise(scores: pd.DataFrame, compared: bool = True) -> pd.DataFrame:
 def markdown(
     summary: pd.DataFrame, axis: str, paper: dict[str, float], images: int, note: str
 ) -> str:
-    """Places down, series across."""
-    series = list(dict.fromkeys(summary["series"]))
-    compared = "over" in summary
-    head = [axis, *series]
-    head += [f"{series[0]} over {series[1]}"] if compared else []
-    head += ["paper"] if paper else []
+    """Places down, series across; in brackets what a series has over random selection."""
+    head = [axis, *dict.fromkeys(summary["series"])]
     rows = []
-    for place in dict.fromkeys(summary["place"]):
-        here = {row["series"]: row for row in summary.to_dict("records") if row["place"] == place}
-        cells = [place]
-        cells += [with_deviation(here.get(name, {}), "mean", "deviation") for name in series]
-        cells += (
-            [with_deviation(here.get(series[0], {}), "over", "over ±", "+")] if compared else []
-        )
-        rows.append(cells + ([one_figure(paper.get(place))] if paper else []))
+    for place, here in summary.groupby("place", sort=False):
+        cells = {row["series"]: score_cell(row) for row in here.to_dict("records")}
+        row = [place, *(cells.get(name, "-") for name in head[1:])]
+        rows.append(row + ([one_figure(paper.get(place))] if paper else []))
     seeds = int(summary["seeds"].max())
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    lines = table_lines(head, 1, rows)
-    lines.append(f"mIoU %, {over}; scored on {images} images. {note}")
+    lines = table_lines(head + (["paper"] if paper else []), 1, rows)
+    compared = f"; in brackets over {REFERENCE}, paired by seed" if "over" in summary else ""
+    lines.append(f"mIoU %, {over}{compared}; scored on {images} images. {note}")
     return "\n".join(lines) + "\n"
+
+
+def score_cell(row: dict) -> str:
+    """A mean with its deviation, and in brackets the difference to random selection if any."""
+    cell = with_deviation(row, "mean", "deviation")
+    over = with_deviation(row, "over", "over ±", "+")
+    return cell if over == "-" else f"{cell} ({over})"
 
 
 def anchors_note(reported: Reported) -> str:

@@ -602,6 +602,7 @@ def test_scores_are_on_what_was_held_out_in_every_round(tmp_path):
 def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(tmp_path):
     settings = {"study_strategies": ["mada", "single-centroid", "entropy", "coreset"]}
     settings |= {"study_anchors": [1, 3], "study_budgets": ["25%", "100%"], "variants": ["M2"]}
+    settings |= {"compare": ["random", "nearest", "all"]}
     folder = make_project(tmp_path, report_seeds=[0, 1], **settings)
     commands = planned_commands(folder, "ablation", "strategies", "anchors", "budgets")
     starts = [each for each in commands if "steps/finetune.py" in each]
@@ -610,12 +611,12 @@ def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(t
     }
     assert runs == {
         *("mada-K3-b25pct", "single-centroid-K1-b25pct", "random-K3-b25pct", "entropy-K3-b25pct"),
-        *("coreset-K3-b25pct", "all-K3-b100pct"),
+        *("nearest-K3-b25pct", "coreset-K3-b25pct", "all-K3-b100pct"),
     }
     assert len(starts) == 2 * len(runs)  # each once a seed
     assert sum("steps/warmup.py" in each for each in commands) == 2
     rankings = [each for each in commands if "steps/rank_targets.py" in each]
     for words in rankings:
-        reads = value_of(words, "--strategy") in ("mada", "single-centroid")
+        reads = value_of(words, "--strategy") in ("mada", "nearest", "single-centroid")
         assert ("--anchors" in words) == ("--distance" in words) == reads
     assert len(rankings) == len(starts)

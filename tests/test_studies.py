@@ -49,13 +49,22 @@ def test_every_place_of_every_series_has_its_mean_and_deviation(entries):
 def test_table_has_places_down_and_series_across_with_the_papers(entries):
     summary = sweep.summarise(sweep.read_scores(entries))
     lines = sweep.markdown(summary, "budget", {"5%": 61.6}, 7, "Note.").splitlines()
-    assert lines[0] == "| budget | mada | random | mada over random | paper |"
-    assert lines[2] == "| 5% | 45.0 ± 7.1 | 42.5 ± 4.9 | +2.5 ± 2.1 | 61.6 |"
-    assert lines[3].startswith("| 20% | 48.0 ± 5.7 |") and lines[3].endswith("| - |")
-    assert lines[-1] == "mIoU %, mean ± standard deviation over 2 seeds; scored on 7 images. Note."
+    assert lines[0] == "| budget | mada | random | paper |"
+    assert lines[2] == "| 5% | 45.0 ± 7.1 (+2.5 ± 2.1) | 42.5 ± 4.9 | 61.6 |"
+    assert lines[3] == "| 20% | 48.0 ± 5.7 (+0.5 ± 2.1) | 47.5 ± 3.5 | - |"
+    assert lines[-1] == (
+        "mIoU %, mean ± standard deviation over 2 seeds; in brackets over random, paired by seed; "
+        "scored on 7 images. Note."
+    )
 
 
-def test_series_that_share_no_place_are_not_compared(entries):
+def test_every_series_is_compared_with_random_selection_wherever_it_stands(entries):
+    last = [[seed, "evenly", place, path] for seed, name, place, path in entries if name == "mada"]
+    table = sweep.summarise(sweep.read_scores(entries + last)).set_index(["series", "place"])
+    assert table.loc["evenly", "over"].tolist() == table.loc["mada", "over"].tolist()
+
+
+def test_series_that_share_no_place_with_random_are_not_compared(entries):
     only = [row for row in entries if (row[1], row[2]) in (("mada", "5%"), ("random", "20%"))]
     summary = sweep.summarise(sweep.read_scores(only))
     assert "over" not in summary

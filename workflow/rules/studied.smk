@@ -24,7 +24,8 @@ def sweep_rows(wildcards):
     rows = []
     for seed in config["report_seeds"]:
         if wildcards.study == "budgets":
-            for strategy in dict.fromkeys((wildcards.strategy, "random")):
+            series = dict.fromkeys((wildcards.strategy, "random", *config["compare"]))
+            for strategy in (name for name in series if name != "all"):
                 for budget in config["study_budgets"]:
                     run = moved(wildcards, budget=budget.replace("%", "pct"))
                     # All labels are all labels, whatever would have picked them.
