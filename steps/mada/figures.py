@@ -28,7 +28,7 @@ ORANGE, VERMILLION, PINK = "#e69f00", "#d55e00", "#cc79a7"
 DOMAIN_COLOURS = {"source": BLUE, "target": ORANGE, "adapted": GREEN}
 VARIANT_COLOURS = {
     **{"M0": "#b3b3b3", "M1": SKY, "M1+": PINK, "M2": YELLOW, "M3": ORANGE, "M4": BLUE},
-    "Mu": INK,
+    "Mu": GREEN,  # not ink, in which deviations are drawn
 }
 plt.rcParams.update(
     {
