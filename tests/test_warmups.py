@@ -125,30 +125,71 @@ def test_two_classifiers_are_kept_as_their_sum():
     assert torch.equal(own, first) and not torch.allclose(own, kept)
 
 
-@pytest.mark.parametrize("name", ["adaptseg", "advent"])
-def test_an_adversarial_warmup_follows_the_gradients_of_its_two_losses(name):
-    """The network's of CE on the source and of the target passing for source; the discriminator's
-    of telling them apart (Tsai et al., CVPR 2018, Eqs. 1-3)."""
+def passes_for(judge: nn.Module, maps: torch.Tensor, domain: float, weight=None) -> torch.Tensor:
+    """Mean over pixels of -weight · log p, p the probability of a domain by the discriminator."""
+    z = judge(maps)
+    if weight is not None:
+        z = nn.functional.interpolate(z, weight.shape[1:], mode="bilinear", align_corners=False)
+    p = torch.sigmoid(z)
+    loss = -(domain * p.log() + (1 - domain) * (1 - p).log())
+    return (loss if weight is None else weight[:, None] * loss).mean()
+
+
+def gradients_of(losses: dict[str, torch.Tensor], parts: dict[str, list]) -> list[torch.Tensor]:
+    """Gradient of each loss with respect to its own part's parameters, in order of the parts."""
+    return [
+        gradient
+        for name, parameters in parts.items()
+        for gradient in torch.autograd.grad(losses[name], parameters, retain_graph=True)
+    ]
+
+
+@pytest.mark.parametrize("name", ["minent", "adaptseg", "advent", "clan"])
+def test_a_warmup_follows_the_gradients_of_its_losses(name):
+    """The network's of CE on the source and of what the target is to change by; the
+    discriminator's of telling the domains apart (Tsai et al., CVPR 2018, Eqs. 1-3; Vu et al., CVPR
+    2019, Eqs. 2-4; Luo et al., CVPR 2019, Eqs. 2-8)."""
     torch.manual_seed(0)
+    method = METHODS[name]
     network = DeepLabV3Plus(NetworkDescription("resnet18", C, 8, 32)).eval()
-    judge = Discriminator(C, METHODS[name].view)
-    made = Warmup(METHODS[name], CPU, Updates(CPU, 1), network, network, judge, 10)
+    judge = None if name == "minent" else Discriminator(C, method.view)
+    made = Warmup(method, CPU, Updates(CPU, 1), network, network, judge, 10)
+    parts = {"network": made.parameters()}
+    if judge is not None:
+        parts["discriminator"] = [*judge.parameters()]
     images = torch.randint(0, 256, (2, 2, 3, 64, 64), dtype=torch.uint8)
     labels = torch.randint(0, C, (2, 64, 64), dtype=torch.uint8)
     made.gather_gradients((images[0], labels, None), (images[1], None, None))
-    found = [weight.grad.clone() for weight in [*network.parameters(), *judge.parameters()]]
+    found = [weight.grad.clone() for part in parts.values() for weight in part]
 
-    def named(maps: torch.Tensor, domain: float) -> torch.Tensor:
-        p = torch.sigmoid(judge(maps))
-        return -(domain * p.log() + (1 - domain) * (1 - p).log()).mean()
-
-    logits = [network(CPU.images(x))[0] for x in images]
-    source, target = (each.softmax(dim=1) for each in logits)
-    segmentation = nn.functional.cross_entropy(logits[0], labels.long())
-    weights = [*network.parameters()]
-    expected = torch.autograd.grad(segmentation + 10 * named(target, 1), weights, retain_graph=True)
-    told_apart = (named(source.detach(), 1) + named(target.detach(), 0)) / 2
-    expected += torch.autograd.grad(told_apart, [*judge.parameters()])
+    outputs = [network(CPU.images(x)) for x in images]
+    both = [[logits] for logits, _, _ in outputs]  # of the source and of the target
+    if name == "clan":
+        for logits, (_, features, _) in zip(both, outputs, strict=True):
+            second = made.second(features)
+            logits.append(
+                nn.functional.interpolate(second, (64, 64), mode="bilinear", align_corners=False)
+            )
+    source, target = (sum(logits).softmax(dim=1) for logits in both)
+    losses = {}
+    losses["network"] = sum(nn.functional.cross_entropy(each, labels.long()) for each in both[0])
+    weight = None
+    if name == "clan":
+        first, second = (each.softmax(dim=1) for each in both[1])
+        cosine = (first * second).sum(dim=1) / (first.norm(dim=1) * second.norm(dim=1))
+        weight = (40 * (1 - cosine) + 0.4).detach()
+        a, b = network.classifier.weight.flatten(), made.second.weight.flatten()
+        losses["network"] = losses["network"] + 0.01 * (a @ b) / (a.norm() * b.norm())
+    if name == "minent":
+        entropy = -(target * target.log()).sum(dim=1).mean() / math.log(C)
+        losses["network"] = losses["network"] + 10 * entropy
+    else:
+        fooled = passes_for(judge, target, 1, weight)
+        losses["network"] = losses["network"] + 10 * fooled
+        told_apart = passes_for(judge, source.detach(), 1)
+        told_apart = told_apart + passes_for(judge, target.detach(), 0, weight)
+        losses["discriminator"] = told_apart / 2
+    expected = gradients_of(losses, parts)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * max(1, other.abs().max()))
     assert any(gradient.abs().max() > 0 for gradient in found[-2:])
