@@ -1,6 +1,6 @@
 """Measure how the active samples lie in the pool, to compare selection strategies by.
 
-Inputs   manifest, target index, target features that the selection was made from
+Inputs   manifests of all rounds, target index, target features by the warm-up
 Output   JSON: the numbers of images and of picks; adjacent_picks, picks that stand beside another
          pick in their sequence; coverage, the mean Euclidean distance of the pool to its nearest
          pick in image-level features; coverage_by_category, the same with every category's block
@@ -22,23 +22,24 @@ from mada.labels import class_set, class_set_name
 
 def main(args: argparse.Namespace) -> None:
     faiss.omp_set_num_threads(args.threads)
-    manifest = read_csv(args.manifest, ("image_id",))["image_id"]
+    selected = {path: read_csv(path, ("image_id",))["image_id"] for path in args.manifest}
     index = read_index(args.index)
     categories = len(class_set(args.classes))
     features = read_npy(args.features, categories=categories)
     ids = read_csv(args.features.with_suffix(".csv"), ("id",))["id"]
-    for name, path in ((index["id"], args.index), (manifest, args.manifest)):
-        strangers = sorted(set(name) - set(ids))
+    for path, names in (selected | {args.index: index["id"]}).items():
+        strangers = sorted(set(names) - set(ids))
         if strangers:
             raise InputError(f"{path}: expected images of {args.features}, found {strangers[0]!r}")
-    if manifest.empty:
-        raise InputError(f"{args.manifest}: expected at least one active sample, found none")
-    picks = np.flatnonzero(ids.isin(set(manifest)))
+        if names.empty:
+            raise InputError(f"{path}: expected at least one image, found none")
+    active = {name for names in selected.values() for name in names}
+    picks = np.flatnonzero(ids.isin(active))
     by_category = normalised_by_category(features, categories)
     measures = {
         "images": len(ids),
         "picks": len(picks),
-        "adjacent_picks": adjacent_picks(index, manifest),
+        "adjacent_picks": adjacent_picks(index, active),
         "coverage": coverage(features, picks),
         "coverage_by_category": coverage(by_category, picks),
     }
@@ -48,7 +49,7 @@ def main(args: argparse.Namespace) -> None:
 
 def parser() -> StepParser:
     parser = StepParser(__doc__)
-    parser.add_argument("--manifest", required=True, type=existing_file)
+    parser.add_argument("--manifest", required=True, nargs="+", type=existing_file)
     parser.add_argument("--index", required=True, type=existing_file)
     parser.add_argument("--features", required=True, type=existing_file)
     parser.add_argument("--classes", required=True, type=class_set_name)

@@ -26,10 +26,15 @@ from mada.tables import one_figure, percent, table_lines, with_deviation
 BASES = {"M0": (), "M1": ("M0",), "M1+": ("M0", "M1")}
 MEASURED = (
     " Adjacent picks stand beside another pick in their sequence; coverage is the mean distance of "
-    "the pool to its nearest pick, every category's features at unit length: less is more."
+    "the pool to its nearest pick, less being more, of F(x) as it is and with every category at "
+    "unit length."
 )
 # How a selection lies in its pool, beside the M1 that was trained on it.
-MEASURES = {"adjacent_picks": "adjacent picks", "coverage_by_category": "coverage"}
+MEASURES = {
+    "adjacent_picks": "adjacent picks",
+    "coverage": "coverage",
+    "coverage_by_category": "at unit length",
+}
 SUBSETS = {"miou_19": "19 classes", "miou_16": "16 classes", "miou_13": "13 classes"}
 TITLES = {
     "M0": "warm-up only",

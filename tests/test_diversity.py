@@ -89,9 +89,10 @@ def files(tmp_path) -> Path:
     return tmp_path
 
 
-def measure(files: Path, **changes: str):
-    named = {"manifest": "manifest.csv", "index": "index.csv", "features": "features.npy"}
-    words = [f"--{k}={files / v}" for k, v in (named | {"output": "out/selection.json"}).items()]
+def measure(files: Path, *manifests: str, **changes: str):
+    named = {"index": "index.csv", "features": "features.npy"}
+    words = [*(manifests or (f"--manifest={files / 'manifest.csv'}",))]
+    words += [f"--{k}={files / v}" for k, v in (named | {"output": "out/selection.json"}).items()]
     words += [
         f"--{name}={value}" for name, value in ({"classes": "cityscapes19"} | changes).items()
     ]
@@ -108,12 +109,23 @@ def test_the_step_writes_what_a_table_compares_strategies_by(files):
     assert found == {"images": 4, "picks": 2, "adjacent_picks": 2}
 
 
+def test_the_manifests_of_all_rounds_make_one_selection(files):
+    second = "image_id\n" + pd.read_csv(files / "index.csv")["id"][3] + "\n"
+    (files / "second.csv").write_text(second)
+    manifests = ["--manifest", str(files / "manifest.csv"), str(files / "second.csv")]
+    result = measure(files, *manifests)
+    assert result.returncode == 0, result.stderr
+    found = read_json(files / "out/selection.json")
+    assert (found["picks"], found["adjacent_picks"]) == (3, 2)
+    assert found["coverage"] == pytest.approx(2 / 4)
+
+
 def test_a_manifest_or_features_of_another_pool_are_refused(files):
     (files / "manifest.csv").write_text("image_id\nstranger\n")
     (line,) = error_lines(measure(files))
     assert "manifest.csv: expected images of" in line and "stranger" in line
     (files / "manifest.csv").write_text("image_id\n")
     (line,) = error_lines(measure(files))
-    assert "manifest.csv: expected at least one active sample, found none" in line
+    assert "manifest.csv: expected at least one image, found none" in line
     (line,) = error_lines(measure(files, classes="cityscapes16"))
     assert "features.npy: expected rows of 16 categories, found 38 values" in line
