@@ -9,7 +9,7 @@ import argparse
 import re
 from pathlib import Path
 
-from mada.acquisition import load_strategies
+from mada.acquisition import load_strategies, pair_problems
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import read_index, write_json
 from mada.manifest import budget_count, check_lists, read_ids
@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
         for name in args.strategies
         if name not in known
     ]
+    problems += pair_problems(args.strategies, len(target))
     for name, count, index, path in (
         ("source_anchors", args.source_anchors, source, args.source),
         ("target_anchors", args.target_anchors, target, args.target),

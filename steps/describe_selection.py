@@ -57,7 +57,7 @@ def quartiles(distance: np.ndarray) -> list[float]:
 def rule_in_words(strategy: str) -> str:
     """First paragraph of what the strategy says of itself."""
     text = inspect.getdoc(load_strategies()[strategy]) or ""
-    return " ".join(text.split("\n\n")[0].split())
+    return " ".join(text.split("\n\n")[0].replace("``", "").split())
 
 
 def described_anchors(

@@ -12,9 +12,18 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import pandas as pd
 
-from mada.acquisition import NEED_ANCHORS, PER_BUDGET, Pool, load_strategies, ranking
-from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
+from mada.acquisition import (
+    NEED_ANCHORS,
+    PER_BUDGET,
+    Acquisition,
+    Pool,
+    load_strategies,
+    pair_problems,
+    ranking,
+)
+from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.distances import blocks
 from mada.files import read_csv, read_npy, write_csv
 from mada.labels import class_set, class_set_name
@@ -27,6 +36,7 @@ def main(args: argparse.Namespace) -> None:
     if args.strategy in NEED_ANCHORS and args.anchors is None:
         raise InputError(f"anchors: {args.strategy} expected source anchors, found none")
     features = read_npy(args.features, categories=categories)
+    refuse(pair_problems([args.strategy], len(features)), args.features)
     anchors = None if args.anchors is None else read_npy(args.anchors, features.shape[1])
     table = args.features.with_suffix(".csv")
     scores = read_csv(table, ("id", "entropy", "margin", "source_probability"))
@@ -55,14 +65,32 @@ def main(args: argparse.Namespace) -> None:
         taken=scores["id"].isin(include | labelled).to_numpy(),
         barred=scores["id"].isin(exclude - labelled).to_numpy(),
     )
-    score, anchor = load_strategies()[args.strategy](pool)
+    score, anchor = checked(args.strategy, load_strategies()[args.strategy](pool), scores["id"])
     if not np.isfinite(score).all():
+        row = scores[~np.isfinite(score)].iloc[0]
+        unjudged = " (a model without a discriminator?)" if row.isna().any() else ""
         raise InputError(
-            f"{table}: strategy {args.strategy} expected the scores it ranks by, found none "
-            f"for {scores['id'][~np.isfinite(score)].iloc[0]} (a model without a discriminator?)"
+            f"{table}: strategy {args.strategy} expected a finite score of every image, found none "
+            f"for {row['id']}{unjudged}"
         )
     write_csv(args.output, ranking(scores["id"], score, anchor))
     print(f"{args.output}: {len(scores)} images ranked by {args.strategy}")
+
+
+def checked(name: str, found: Acquisition, ids: pd.Series) -> Acquisition:
+    """Return what a strategy returned, if it is one score an image and one anchor or none."""
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise InputError(
+            f"strategy {name}: expected a pair, of scores and of anchors or None, "
+            f"found {type(found).__name__}"
+        )
+    for kind, values in zip(("scores", "anchors"), found, strict=True):
+        if (kind == "scores" or values is not None) and np.shape(values) != ids.shape:
+            raise InputError(
+                f"strategy {name}: expected {kind} of shape {ids.shape}, one an image, "
+                f"found {np.shape(values)}"
+            )
+    return found
 
 
 def in_order(features: np.ndarray, order: np.ndarray, folder: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import rank_targets
+from mada import acquisition
 from mada.acquisition import NEED_ANCHORS, PER_BUDGET, load_strategies
 from mada.cli import InputError
 from mada.manifest import active_samples
@@ -124,6 +125,37 @@ def test_lists_and_budgets_that_cannot_be_met_are_refused(files, tmp_path, flags
     flags = {k: v if k == "budget" else files / v for k, v in flags.items()}
     with pytest.raises(InputError, match=message):
         rank(files, "coreset", tmp_path / "ranking.csv", **flags)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (
+            np.zeros(IMAGES),
+            "strategy odd: expected a pair, of scores and of anchors or None, found",
+        ),
+        ((np.zeros(3), None), r"strategy odd: expected scores of shape \(24,\), .* found \(3,\)"),
+        ((np.zeros(IMAGES), [0]), r"strategy odd: expected anchors of shape .* found \(1,\)"),
+        (
+            (np.r_[0, np.nan, np.zeros(IMAGES - 2)], None),
+            r"ordered.csv: strategy odd expected a finite score of every image, "
+            r"found none for day_001$",
+        ),
+    ],
+)
+def test_what_a_strategy_must_not_return_is_said(files, tmp_path, monkeypatch, returned, message):
+    monkeypatch.setitem(load_strategies(), "odd", lambda pool: returned)
+    with pytest.raises(InputError, match=message):
+        rank(files, "odd", tmp_path / "ranking.csv")
+    assert not (tmp_path / "ranking.csv").exists()
+
+
+def test_more_images_than_can_be_compared_pair_by_pair_are_refused(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(acquisition, "MOST_PAIRED", IMAGES - 1)
+    message = "target-cover compares every image with every other, expected at most 23 target"
+    with pytest.raises(InputError, match=f"{message} images, found 24"):
+        rank(files, "target-cover", tmp_path / "ranking.csv", budget="3")
+    rank(files, "target-medoids", tmp_path / "ranking.csv", budget="3")
 
 
 def test_classes_that_the_features_are_not_of_are_refused(files, tmp_path):

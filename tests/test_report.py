@@ -208,6 +208,14 @@ def test_the_page_says_what_was_selected_gained_and_not_shown(run):
         assert said in text, said
 
 
+def test_all_labels_are_compared_with_as_such(run):
+    rows = {**MIOU, ("M1", "all"): (28.0,)}
+    scores(1, rows).to_csv(run / "ladder.csv", index=False)
+    text = Page(written(run)).text
+    assert "points below M1 with the labels of all images." in text
+    assert "by all" not in text
+
+
 def not_installed(name: str) -> str:
     raise report.metadata.PackageNotFoundError(name)
 

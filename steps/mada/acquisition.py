@@ -11,7 +11,7 @@ Each is one function in a file of ``mada/strategies``.  Adding one means adding 
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,15 +81,19 @@ Strategy = Callable[[Pool], Acquisition]
 STRATEGIES: dict[str, Strategy] = {}
 PER_BUDGET: set[str] = set()
 NEED_ANCHORS: set[str] = set()
+ALL_PAIRS: set[str] = set()
+MOST_PAIRED = 32_768  # images: all pairs of them take 4 GiB as float32
 
 
 def strategy(
-    name: str, per_budget: bool = False, source_anchors: bool = True
+    name: str, per_budget: bool = False, source_anchors: bool = True, all_pairs: bool = False
 ) -> Callable[[Strategy], Strategy]:
     """Register a strategy under the name that the configuration chooses it by.
 
     The workflow reads names and keywords from the source, so all must be literal.  With
-    ``source_anchors=False`` a change of the source anchors leaves a strategy's ranking as it is.
+    ``source_anchors=False`` a change of the source anchors leaves a strategy's ranking as it is;
+    with ``all_pairs=True``, for one that compares every image with every other, pools of more
+    than ``MOST_PAIRED`` images are refused before anything trains.
 
     Raises
     ------
@@ -107,9 +111,21 @@ def strategy(
             PER_BUDGET.add(name)
         if source_anchors:
             NEED_ANCHORS.add(name)
+        if all_pairs:
+            ALL_PAIRS.add(name)
         return function
 
     return register
+
+
+def pair_problems(names: Iterable[str], images: int) -> list[str]:
+    """Return one line for each of the strategies that compares more images than it can."""
+    return [
+        f"strategy: {name} compares every image with every other, expected at most "
+        f"{MOST_PAIRED:,} target images, found {images:,}"
+        for name in sorted(ALL_PAIRS.intersection(names))
+        if images > MOST_PAIRED
+    ]
 
 
 def load_strategies() -> dict[str, Strategy]:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from mada.anchors import cluster
-from mada.cli import InputError
 
-# All pairs of so many images take 4 GiB as float32.
-MOST_PAIRED = 32_768
+# Products of float32 rows round by the rows' places: equal images differ by less than this, as a
+# share of the largest squared length.
+ROUNDING = 4e-6
 TINY = np.finfo(np.float64).tiny
 
 
@@ -29,11 +29,12 @@ def normalised_by_category(features: np.ndarray, categories: int) -> np.ndarray:
 
 def squared_distances_to(
     features: np.ndarray, categories: int | None = None
-) -> Callable[[int], np.ndarray]:
+) -> tuple[Callable[[int], np.ndarray], float]:
     """Return a function that gives the squared distances (N,) of all images to one of them.
 
     As ``nearest_anchor`` with that image as the anchor, masked if there are ``categories``, but
-    what every call needs is computed once: a call is one product of matrix and vector.
+    what every call needs is computed once: a call is one product of matrix and vector.  Beside it
+    stands what equal images may differ by for want of digits.
     """
     rows = np.asarray(features)
     blocks = rows.reshape(len(rows), categories or 1, -1)
@@ -46,7 +47,7 @@ def squared_distances_to(
         squared = own - 2 * (rows @ rows[image]) + counted @ norms[image]
         return np.maximum(squared * scale, 0)
 
-    return distances
+    return distances, ROUNDING * float((own * scale).max())
 
 
 def furthest_first(
@@ -54,6 +55,7 @@ def furthest_first(
     distance_to: Callable[[int], np.ndarray],
     wanted: int,
     free: np.ndarray,
+    rounding: float,
 ) -> np.ndarray:
     """Pick the image furthest from all that stands in the set, again and again.
 
@@ -70,6 +72,8 @@ def furthest_first(
         Images to pick.
     free : np.ndarray, shape (N,), bool
         Images that may be picked.
+    rounding : float
+        Images whose distances differ by no more are equally far: the first is picked.
 
     Returns
     -------
@@ -79,8 +83,9 @@ def furthest_first(
     left, free = distance.astype(np.float64), free.copy()
     score = np.full(len(left), -1.0)  # of what may not be picked
     for _ in range(wanted):
-        pick = int(np.where(free, left, -np.inf).argmax())
-        score[pick] = left[pick]
+        largest = left[free].max()
+        pick = int((free & (left >= largest - rounding)).argmax())
+        score[pick] = largest  # so that later picks never stand before it
         free[pick] = False
         left = np.minimum(left, distance_to(pick))
     score[free] = left[free]
@@ -134,14 +139,7 @@ def medoids(
 
 
 def pairwise_distances(rows: np.ndarray) -> np.ndarray:
-    """Return the Euclidean distance of every image to every other, (N, N) float32.
-
-    Raises
-    ------
-    InputError
-        If there are more than ``MOST_PAIRED`` images.
-    """
-    _check_pairs(rows)
+    """Return the Euclidean distance of every image to every other, (N, N) float32."""
     # Differences of large numbers lose digits; distances are the same from the mean.
     centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     squared = centred @ centred.T  # of a matrix with itself: half the work of any other product
@@ -156,23 +154,20 @@ def masked_pairwise_distances(rows: np.ndarray, categories: int) -> np.ndarray:
 
     For rows normalised by category: the root of sum_c ||F_c(x) - F_c(y)||^2 over shared
     categories, scaled by C / shared.  Two images that share none are as far apart as images of
-    orthogonal features.  Raises like ``pairwise_distances``.
+    orthogonal features.
     """
-    _check_pairs(rows)
     present = rows.reshape(len(rows), categories, -1).any(axis=2).astype(np.float32)
     shared = present @ present.T
     # Absent blocks are zero, so the product needs no mask; of unit blocks, ||a-b||^2 = 2 - 2 a·b.
-    squared = 2 * (shared - rows @ rows.T)
-    squared = np.where(shared > 0, squared * (categories / np.maximum(shared, 1)), 2 * categories)
-    return _rooted(squared.astype(np.float32))
-
-
-def _check_pairs(rows: np.ndarray) -> None:
-    if len(rows) > MOST_PAIRED:
-        raise InputError(
-            f"strategy: expected at most {MOST_PAIRED} target images where all pairs are "
-            f"compared, found {len(rows)}"
-        )
+    # In place: two matrices of all pairs are enough to hold at once.
+    squared = rows @ rows.T
+    squared -= shared
+    squared *= -2
+    apart = shared == 0
+    np.divide(categories, np.maximum(shared, 1, out=shared), out=shared)
+    squared *= shared
+    squared[apart] = 2 * categories
+    return _rooted(squared)
 
 
 def _rooted(squared: np.ndarray) -> np.ndarray:

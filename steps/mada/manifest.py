@@ -111,7 +111,7 @@ def active_samples(
 ) -> pd.DataFrame:
     """Return the rows of a ranking that are to be annotated.
 
-    Images that must be included come first and count towards the budget; excluded ones never
+    Images that must be included are among them and count towards the budget; excluded ones never
     come; the rest is filled by rank.
 
     Parameters

@@ -73,11 +73,12 @@ def findings(scores: pd.DataFrame, strategy: str, last: str) -> list[str]:
     for variant, other in rows.index:
         if variant == "M1" and other != strategy:
             gap = difference(scores, first, (variant, other))
+            selected = f"M1 with the images that {strategy} selected is {in_words(gap)} M1 with"
+            if other == "all":
+                said.append(f"{selected} the labels of all images.")
+                continue
             moral = " Here the selection did not pay." if gap.mean() <= 0 else ""
-            said.append(
-                f"M1 with the images that {strategy} selected is {in_words(gap)} M1 with as many "
-                f"by {other}.{moral}"
-            )
+            said.append(f"{selected} as many by {other}.{moral}")
     if ("M1+", strategy) in rows.index and last not in ("M1", "M1+"):
         gap = difference(scores, best, ("M1+", strategy))
         said.append(

@@ -23,5 +23,5 @@ def furthest_from_picks(pool: Pool) -> Acquisition:
         # The distance to an empty set is infinite: this is more than any two images are apart,
         # at most 4 max, and most for the image nearest to the mean.
         distance = 8 * from_mean.max() - from_mean
-    distance_to = squared_distances_to(pool.features)
-    return furthest_first(distance, distance_to, pool.wanted, pool.free), None
+    distance_to, rounding = squared_distances_to(pool.features)
+    return furthest_first(distance, distance_to, pool.wanted, pool.free, rounding), None

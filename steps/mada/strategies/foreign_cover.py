@@ -4,10 +4,11 @@ from mada.acquisition import Acquisition, Pool, strategy
 from mada.covering import cover, pairwise_distances
 
 
-@strategy("foreign-cover", per_budget=True)
+@strategy("foreign-cover", per_budget=True, all_pairs=True)
 def bringing_foreign_images_nearest_to_the_picks(pool: Pool) -> Acquisition:
-    """``target-cover`` with each image weighted by its distance to the source anchors (Eq. 5).
+    """Greedy k-medoids of the pool, each image weighted by its distance to the source (Eq. 5).
 
+    As ``target-cover``, but for the weights.
     An image far from the source thus asks for a pick near it, rather than being picked itself:
     outliers far from everything else stand for nothing but themselves.
     """

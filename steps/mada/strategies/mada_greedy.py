@@ -11,7 +11,8 @@ def furthest_from_anchors_and_picks(pool: Pool) -> Acquisition:
     The first pick is mada's.  With neither anchors nor labelled images it would be ``coreset``.
     """
     distance, anchor = pool.foreignness()
-    distance_to = squared_distances_to(pool.features, pool.categories if pool.masked else None)
+    categories = pool.categories if pool.masked else None
+    distance_to, rounding = squared_distances_to(pool.features, categories)
     for image in pool.taken.nonzero()[0]:
         distance = distance.clip(max=distance_to(image))
-    return furthest_first(distance, distance_to, pool.wanted, pool.free), anchor
+    return furthest_first(distance, distance_to, pool.wanted, pool.free, rounding), anchor

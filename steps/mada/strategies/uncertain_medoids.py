@@ -6,10 +6,11 @@ from mada.covering import medoids, normalised_by_category
 
 @strategy("uncertain-medoids", per_budget=True, source_anchors=False)
 def nearest_to_anchors_weighted_by_entropy(pool: Pool) -> Acquisition:
-    """``target-medoids`` with each image weighted by its entropy (Eq. 12) in the K-means.
+    """K-means of the pool, each image weighted by its entropy (Eq. 12); the image nearest to each.
 
-    This is CLUE (Prabhu et al., ICCV 2021) on image-level features: it clusters embeddings with
-    the entropy as weight, and labels the image nearest to each centroid.
+    As ``target-medoids``, but for the weights.  This is CLUE (Prabhu et al., ICCV 2021) on
+    image-level features: it clusters embeddings with the entropy as weight, and labels the image
+    nearest to each centroid.
     """
     rows = normalised_by_category(pool.features, pool.categories)
     entropy = pool.scores["entropy"].to_numpy()
