@@ -17,7 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tiny import make_tiny
+from tiny import STEPS, make_tiny
 
 REPOSITORY = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -449,14 +449,12 @@ def test_every_warmup_method_has_its_place_and_its_files(finished, method):
     assert not names & {"index_source", "index_target"}
 
 
-BRIGHTEST = """\
-from mada.acquisition import Acquisition, Pool, strategy
-
-
-@strategy("brightest")
-def largest_features(pool: Pool) -> Acquisition:
-    return pool.features.sum(axis=1), None
-"""
+# The README's own strategy.
+BRIGHTEST = next(
+    text.removeprefix("python\n")
+    for text in (STEPS.parent / "README.md").read_text().split("```")
+    if '@strategy("brightest")' in text
+)
 
 
 def test_a_strategy_of_ones_own_is_one_more_file(finished):
@@ -610,8 +608,8 @@ def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(t
         Path(value_of(each, "--output")).relative_to("results/demo").parts[3] for each in starts
     }
     assert runs == {
-        *("mada-K3-b25pct", "single-centroid-K1-b25pct", "random-K3-b25pct", "entropy-K3-b25pct"),
-        *("nearest-K3-b25pct", "coreset-K3-b25pct", "all-K3-b100pct"),
+        *("mada-K3-b25pct", "single-centroid-K1-b25pct", "random-K0-b25pct", "entropy-K0-b25pct"),
+        *("nearest-K3-b25pct", "coreset-K0-b25pct", "all-K0-b100pct"),
     }
     assert len(starts) == 2 * len(runs)  # each once a seed
     assert sum("steps/warmup.py" in each for each in commands) == 2
@@ -620,3 +618,44 @@ def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(t
         reads = value_of(words, "--strategy") in ("mada", "nearest", "single-centroid")
         assert ("--anchors" in words) == ("--distance" in words) == reads
     assert len(rankings) == len(starts)
+
+
+def runs_planned(folder: Path, *arguments: str) -> list[str]:
+    """Folders of the runs that a dry run would fine-tune, one for each seed."""
+    commands = planned_commands(folder, *arguments)
+    starts = [each for each in commands if "steps/finetune.py" in each]
+    return sorted(Path(value_of(each, "--output")).parts[5] for each in starts)
+
+
+def test_selections_that_cannot_differ_are_trained_once(tmp_path):
+    settings = {"study_anchors": [1, 3], "study_budgets": ["25.0%", "100.0%"], "variants": ["M2"]}
+    folder = make_project(tmp_path, report_seeds=[0], study_strategies=["entropy"], **settings)
+    # One anchor is the single centroid, as K of the study and as the configuration's own.
+    one = ("single-centroid-K1-b25pct", "mada-K3-b25pct")
+    assert runs_planned(folder, "anchors", "--config", "source_anchors=1") == sorted(one)
+    # What looks at no source anchors has no K to vary, and is the same for all of them.
+    chosen = ("--config", "strategy=target-medoids")
+    for more in ((), ("source_anchors=2",)):
+        assert runs_planned(folder, "anchors", *chosen, *more) == ["target-medoids-K0-b25pct"]
+    series = next(
+        words
+        for words in planned_commands(folder, "anchors", *chosen)
+        if "steps/tabulate_sweep.py" in words
+    )
+    assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
+    # A share is the same however it is written, and all images are all images.
+    expected = ["all-K0-b100pct", "mada-K3-b25pct", "random-K0-b25pct"]
+    assert runs_planned(folder, "budgets", "--config", "compare=[]") == expected
+
+
+def test_the_number_of_anchors_reruns_no_comparison_that_does_not_look_at_them(finished):
+    assert runs_planned(finished, "--config", "source_anchors=2", "compare=[random]") == [
+        "mada-K2-b25pct",
+        "random-K0-b25pct",  # for the first time
+    ]
+    before = runs_planned(finished, "--config", "compare=[random]")
+    assert before == ["random-K0-b25pct"]  # and once for all numbers
+
+
+def test_the_last_rung_is_that_of_the_ladder_however_they_are_written(finished):
+    assert planned(finished, "--config", "variants=[M4,M3,M2,M1+]") == set()

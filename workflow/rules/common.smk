@@ -21,6 +21,9 @@ problems = setting_problems(config, on_command_line)
 if problems:
     raise WorkflowError("the settings cannot be used:\n" + "\n".join(problems))
 validate(config, schema="../schemas/config.schema.yaml")  # fills in the defaults
+config["variants"] = sorted(
+    config["variants"]
+)  # M1+, M2, M3, M4: the last is the result
 
 
 def recorded(path):

@@ -6,6 +6,12 @@ wildcards of a table or a figure.
 
 from settings import total_budget
 
+
+def in_path(budget):
+    """A budget as part of a path: 2.5pct of 2.5% and of 2.50%, 16 of 16."""
+    return total_budget([budget]).replace("%", "pct")
+
+
 RUN = "results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}"
 SUMMARY = "warmup-{method}/{strategy}-K{k}-b{budget}-V{v}"
 CHOSEN = {
@@ -13,10 +19,7 @@ CHOSEN = {
     "method": config["warmup_method"],
     "strategy": config["strategy"],
     "k": config["source_anchors"],
-    "budget": "+".join(
-        str(budget).replace("%", "pct")
-        for budget in config["rounds"] or [config["budget"]]
-    ),
+    "budget": "+".join(map(in_path, config["rounds"] or [config["budget"]])),
     "v": config["target_anchors"],
 }
 VALIDATED = config["validation_split"]
@@ -97,10 +100,26 @@ def warmup_file(chosen, seed, name):
 
 
 def chosen_run(chosen, seed, strategy):
-    """The wildcards of a run; `all` takes all images and `single-centroid` one anchor, always."""
-    fixed = {"all": {"budget": "100pct"}, "single-centroid": {"k": 1}}
-    run = dict(chosen) | {"seed": seed, "strategy": strategy} | fixed.get(strategy, {})
+    """The wildcards of a run, the same for selections that cannot differ.
+
+    `all` takes all images, always; `mada` by one anchor is `single-centroid`; and what looks at
+    no source anchors has none (K0).
+    """
+    run = dict(chosen) | {"seed": seed, "strategy": strategy}
+    if strategy == "all":
+        run["budget"] = "100pct"
+    if strategy == "mada" and int(run["k"]) == 1:
+        run["strategy"] = "single-centroid"
+    elif strategy == "single-centroid":
+        run["k"] = 1
+    elif not STRATEGIES[strategy].source_anchors:
+        run["k"] = 0
     return run | {"round": run["budget"].count("+")}
+
+
+def source_anchors_shown(run):
+    """K of the source anchors that pictures of a run show, whether it was selected by them or not."""
+    return int(run["k"]) or config["source_anchors"]
 
 
 def run_file(chosen, seed, strategy, name):

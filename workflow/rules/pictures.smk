@@ -18,7 +18,11 @@ rule describe_selection:
         target_table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
         source="results/{preset}/seed-{seed}/warmup-{method}/features/source.npy",
         source_table="results/{preset}/seed-{seed}/warmup-{method}/features/source.csv",
-        anchors="results/{preset}/seed-{seed}/warmup-{method}/anchors/source-K{k}.npy",
+        anchors=lambda wildcards: warmup_file(
+            wildcards,
+            wildcards.seed,
+            f"anchors/source-K{source_anchors_shown(wildcards)}.npy",
+        ),
         source_index="results/{preset}/index/source.csv",
         target_index="results/{preset}/index/target_train.csv",
     output:
@@ -84,7 +88,8 @@ rule plot_features:
         target=lambda wildcards: first_warmup(wildcards, "features/target_train.npy"),
         table=lambda wildcards: first_warmup(wildcards, "features/target_train.csv"),
         source_anchors=lambda wildcards: first_warmup(
-            wildcards, f"anchors/source-K{shown_run(wildcards)['k']}.npy"
+            wildcards,
+            f"anchors/source-K{source_anchors_shown(shown_run(wildcards))}.npy",
         ),
         manifest=lambda wildcards: handed_out_manifest(shown_run(wildcards)),
         adapted=lambda wildcards: (

@@ -245,7 +245,10 @@ rule measure_selection:
     input:
         **step("measure_selection"),
         classes=CLASS_TABLE,
-        manifest=handed_out_manifest,
+        manifests=lambda wildcards: [
+            handed_out_manifest(each)
+            for each in [*earlier_rounds(wildcards), dict(wildcards)]
+        ],
         index="results/{preset}/index/target_train.csv",
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
@@ -265,7 +268,7 @@ rule measure_selection:
         flags=flags(classes=CLASSES, threads=config["inference_threads"]),
     shell:
         r"""
-        python {input.script:q} --manifest {input.manifest:q} --index {input.index:q} \
+        python {input.script:q} --manifest {input.manifests:q} --index {input.index:q} \
             --features {input.features:q} {params.flags} --output {output.measures:q} \
             >{log:q} 2>&1
         """

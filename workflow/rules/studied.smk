@@ -26,24 +26,25 @@ def sweep_rows(wildcards):
         if wildcards.study == "budgets":
             series = dict.fromkeys((wildcards.strategy, "random", *config["compare"]))
             for strategy in (name for name in series if name != "all"):
-                for budget in config["study_budgets"]:
-                    run = moved(wildcards, budget=budget.replace("%", "pct"))
+                for share in map(in_path, config["study_budgets"]):
                     # All labels are all labels, whatever would have picked them.
-                    picked = "all" if budget == "100%" else strategy
-                    rows.append((seed, strategy, budget, picked, "M1", run))
+                    picked = "all" if share == "100pct" else strategy
+                    place = share.replace("pct", "%")
+                    run = moved(wildcards, budget=share)
+                    rows.append((seed, strategy, place, picked, "M1", run))
         else:
             last = [name for name in config["variants"] if name in NEED_UNLABELLED][-1]
+            series = [
+                ("K, source anchors", "M1", "k"),
+                ("V, target anchors", last, "v"),
+            ]
+            if not STRATEGIES[wildcards.strategy].source_anchors:
+                series.pop(0)
             for number in config["study_anchors"]:
-                for name, variant, changed in (
-                    ("K, source anchors", "M1", {"k": number}),
-                    ("V, target anchors", last, {"v": number}),
-                ):
-                    run = moved(wildcards, **changed)
-                    series = f"{name}: {variant}"
-                    picked = wildcards.strategy
-                    if picked == "mada" and run["k"] == 1:  # one selection of two names
-                        picked = "single-centroid"
-                    rows.append((seed, series, number, picked, variant, run))
+                for name, variant, changed in series:
+                    run = moved(wildcards, **{changed: number})
+                    row = (f"{name}: {variant}", number, wildcards.strategy, variant)
+                    rows.append((seed, *row, run))
     return rows
 
 
