@@ -253,6 +253,20 @@ def test_terminated_training_saves_its_state_and_goes_on(data, uninterrupted, tm
     assert_same_outputs(tmp_path, uninterrupted)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_is_gone_ends_a_training_in_one_line(data, tmp_path, workers):
+    """Whether the step reads it itself or a loader process, which it must not wait for."""
+    index = pd.read_csv(data.source, dtype=str)
+    gone = str(tmp_path / "gone.png")
+    index.assign(image=gone).to_csv(tmp_path / "source.csv", index=False)
+    arguments = warmup_arguments(data, tmp_path, "--source", tmp_path / "source.csv")
+    arguments = [str(word) for word in command(*arguments, "--loader-workers", workers)]
+    result = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=120)
+    (line,) = error_lines(result)
+    assert line.startswith(f"error: {gone}: ")
+    assert not (tmp_path / "model.pt").exists()
+
+
 def stopped_after_a_save(arguments: tuple, folder: Path) -> subprocess.Popen:
     """Start a training and freeze it as soon as it has saved a resume state."""
     process = subprocess.Popen(

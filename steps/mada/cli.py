@@ -3,7 +3,9 @@
 import argparse
 import errno
 import logging
+import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -49,7 +51,8 @@ def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.Argume
     try:
         main(parser.parse_args())
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # From a loader process it arrives with its traceback before the message.
+        print(f"error: {str(error).rpartition('InputError: ')[2].rstrip()}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if error.errno not in UNWRITABLE:
@@ -60,6 +63,13 @@ def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.Argume
     except Interrupted as notice:
         print(notice, file=sys.stderr)
         sys.exit(TERMINATED)
+    finally:
+        # Loader processes ignore SIGTERM: Python would wait for them for ever.  That they go is
+        # no news to torch's handler of SIGCHLD then.
+        if left := multiprocessing.active_children():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for child in left:
+                child.kill()
 
 
 def first_process() -> bool:

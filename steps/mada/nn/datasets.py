@@ -58,8 +58,8 @@ class TrainingCrops(Dataset):
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor, Tensor]:
         turn, place = divmod(position, len(self.images))
         row = np.random.default_rng((*self.entropy, 0, turn)).permutation(len(self.images))[place]
-        image = read_image(self.images[row])
-        label = None if self.labels is None else read_label(self.labels[row], self.table)
+        image = read_image(str(self.images[row]))
+        label = None if self.labels is None else read_label(str(self.labels[row]), self.table)
         rng = np.random.default_rng((*self.entropy, 1, position))
         pixels, labels, inside = map(
             torch.from_numpy, random_crop(image, label, self.resize, self.settings, rng)
@@ -97,14 +97,14 @@ class WholeImages(Dataset):
         self.table, self.resize = table, resize
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        image = read_image(self.images[row])
+        image = read_image(str(self.images[row]))
         size = working_size(image.size, self.resize)
         if size != image.size:
             image = image.resize(size, Image.Resampling.BILINEAR)
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         if self.labels is None:
             return pixels, torch.empty(0, dtype=torch.uint8)
-        return pixels, torch.from_numpy(read_label(self.labels[row], self.table))
+        return pixels, torch.from_numpy(read_label(str(self.labels[row]), self.table))
 
     def batches(
         self, size: int, workers: int, order: Sequence[int] | None = None
