@@ -1,6 +1,6 @@
 """Cluster a domain's image-level features into anchors with K-means (Eqs. 2 and 3).
 
-Input    features (N x C·D float32 .npy), of source or target alike
+Input    features (N x C·D float32 .npy, with their .csv beside), of source or target alike
 Outputs  anchors (K x C·D float32 .npy), and beside it <stem>.csv (the anchor of each image)
          and <stem>-objective.csv (Eq. 2 after each iteration, squared units of the features)
 """
@@ -13,13 +13,12 @@ import pandas as pd
 
 from mada.anchors import cluster
 from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
-from mada.files import read_csv, read_npy, write_csv, write_npy
+from mada.files import read_features, write_csv, write_npy
 
 
 def main(args: argparse.Namespace) -> None:
     faiss.omp_set_num_threads(args.threads)
-    features = read_npy(args.features)
-    images = read_csv(args.features.with_suffix(".csv"), ("id",))
+    features, images = read_features(args.features)
     if args.count > len(features):
         raise InputError(
             f"{args.features}: expected at least as many images as anchors, "

@@ -24,16 +24,8 @@ from mada.acquisition import load_strategies
 from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
 from mada.distances import nearest_anchor
 from mada.diversity import adjacent_picks
-from mada.files import read_csv, read_index, read_npy, write_json
+from mada.files import read_csv, read_features, read_index, read_npy, write_json
 from mada.labels import class_set, class_set_name
-
-
-def read_features(path: Path, width: int) -> tuple[np.ndarray, pd.Series]:
-    """Features (N, width) and their ids; errors where they do not fit each other."""
-    features, ids = read_npy(path, columns=width), read_csv(path.with_suffix(".csv"), ("id",))["id"]
-    if len(ids) != len(features):
-        raise InputError(f"{path}: expected {len(ids)} rows like its .csv, found {len(features)}")
-    return features, ids
 
 
 def places(ids: pd.Series, wanted: pd.Series, where: Path) -> np.ndarray:
@@ -85,8 +77,9 @@ def described_anchors(
 def main(args: argparse.Namespace) -> None:
     faiss.omp_set_num_threads(args.threads)
     anchors = read_npy(args.anchors)
-    pool, pool_ids = read_features(args.features, anchors.shape[1])
-    source, source_ids = read_features(args.source_features, anchors.shape[1])
+    pool, pool_table = read_features(args.features, anchors.shape[1])
+    source, source_table = read_features(args.source_features, anchors.shape[1])
+    pool_ids, source_ids = pool_table["id"], source_table["id"]
     columns = ["image_id", "image", "rank", "score"]
     manifest = read_csv(args.manifest, tuple(columns))
     taken = places(pool_ids, manifest["image_id"], args.features.with_suffix(".csv"))

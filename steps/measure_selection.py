@@ -16,7 +16,7 @@ import numpy as np
 from mada.cli import InputError, StepParser, existing_file, positive_int, run_step
 from mada.covering import normalised_by_category
 from mada.diversity import adjacent_picks, coverage
-from mada.files import read_csv, read_index, read_npy, write_json
+from mada.files import read_csv, read_features, read_index, write_json
 from mada.labels import class_set, class_set_name
 
 
@@ -25,8 +25,8 @@ def main(args: argparse.Namespace) -> None:
     selected = {path: read_csv(path, ("image_id",))["image_id"] for path in args.manifest}
     index = read_index(args.index)
     categories = len(class_set(args.classes))
-    features = read_npy(args.features, categories=categories)
-    ids = read_csv(args.features.with_suffix(".csv"), ("id",))["id"]
+    features, table = read_features(args.features, categories=categories)
+    ids = table["id"]
     for path, names in (selected | {args.index: index["id"]}).items():
         strangers = sorted(set(names) - set(ids))
         if strangers:

@@ -12,25 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mada.cli import InputError, StepParser, existing_file, refuse, run_step
-from mada.files import atomic_path, read_csv, read_index, read_npy
+from mada.cli import InputError, StepParser, existing_file, run_step
+from mada.files import atomic_path, read_features, read_index, read_npy
 
 
 def main(args: argparse.Namespace) -> None:
     width = read_npy(args.features[0]).shape[1]
-    parts = [read_npy(path, columns=width) for path in args.features]
-    tables = [path.with_suffix(".csv") for path in args.features]
-    found = [read_csv(table, ("id",))["id"] for table in tables]
-    refuse(
-        [
-            f"{table}: expected {len(part)} rows as in its features, found {len(ids)}"
-            for table, part, ids in zip(tables, parts, found, strict=True)
-            if len(part) != len(ids)
-        ],
-        "the shards",
-    )
+    parts, tables = zip(*[read_features(path, width) for path in args.features], strict=True)
     expected = read_index(args.images)["id"].to_numpy()
-    ids = pd.concat(found).to_numpy()
+    ids = pd.concat(tables)["id"].to_numpy()
     if len(ids) != len(expected):
         raise InputError(
             f"{args.images}: expected {len(expected)} images in the shards, found {len(ids)}"
@@ -48,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
             start += len(part)
         merged.flush()
         del merged
-        _join(tables, args.output.with_suffix(".csv"))
+        _join([path.with_suffix(".csv") for path in args.features], args.output.with_suffix(".csv"))
     print(f"{args.output}: {len(ids)} images of {len(parts)} shards")
 
 

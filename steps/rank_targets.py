@@ -25,7 +25,7 @@ from mada.acquisition import (
 )
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.distances import blocks
-from mada.files import read_csv, read_npy, write_csv
+from mada.files import read_csv, read_features, read_npy, write_csv
 from mada.labels import class_set, class_set_name
 from mada.manifest import add_lists, budget_count, check_lists, read_ids
 
@@ -35,13 +35,13 @@ def main(args: argparse.Namespace) -> None:
     categories = len(class_set(args.classes))
     if args.strategy in NEED_ANCHORS and args.anchors is None:
         raise InputError(f"anchors: {args.strategy} expected source anchors, found none")
-    features = read_npy(args.features, categories=categories)
+    features, scores = read_features(
+        args.features,
+        categories=categories,
+        described=("id", "entropy", "margin", "source_probability"),
+    )
     refuse(pair_problems([args.strategy], len(features)), args.features)
     anchors = None if args.anchors is None else read_npy(args.anchors, features.shape[1])
-    table = args.features.with_suffix(".csv")
-    scores = read_csv(table, ("id", "entropy", "margin", "source_probability"))
-    if len(scores) != len(features):
-        raise InputError(f"{table}: expected {len(features)} rows, found {len(scores)}")
     if not scores["id"].is_monotonic_increasing:  # what is equally good goes by id
         order = scores["id"].argsort(kind="stable").to_numpy()
         features = in_order(features, order, args.output.parent)
@@ -70,8 +70,8 @@ def main(args: argparse.Namespace) -> None:
         row = scores[~np.isfinite(score)].iloc[0]
         unjudged = " (a model without a discriminator?)" if row.isna().any() else ""
         raise InputError(
-            f"{table}: strategy {args.strategy} expected a finite score of every image, found none "
-            f"for {row['id']}{unjudged}"
+            f"{args.features.with_suffix('.csv')}: strategy {args.strategy} expected a finite "
+            f"score of every image, found none for {row['id']}{unjudged}"
         )
     write_csv(args.output, ranking(scores["id"], score, anchor))
     print(f"{args.output}: {len(scores)} images ranked by {args.strategy}")

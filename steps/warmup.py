@@ -37,7 +37,7 @@ def build(args: argparse.Namespace) -> DeepLabV3Plus:
     )
     try:
         return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise InputError(str(error)) from error
     except (URLError, OSError, RuntimeError) as error:  # no network, or a file that is damaged
         weights = torchvision.models.get_model_weights(args.backbone)[args.weights]

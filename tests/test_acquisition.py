@@ -14,7 +14,7 @@ from mada.cli import InputError
 from mada.covering import furthest_first, squared_distances_to
 from mada.manifest import active_samples
 from sources import registered_strategies
-from tiny import STEPS
+from tiny import STEPS, example
 
 STRATEGIES = load_strategies()
 IMAGES, CATEGORIES, BLOCK = 30, 4, 3
@@ -623,3 +623,15 @@ def test_every_strategy_ranks_every_image_once(name):
     assert sorted(table["image_id"]) == IDS.tolist()
     assert table["rank"].tolist() == list(range(1, IMAGES + 1))
     assert (np.diff(table["score"].astype(float)) <= 0).all()
+
+
+def test_the_readmes_own_strategy_passes_the_readmes_own_test(monkeypatch):
+    monkeypatch.setattr(acquisition, "STRATEGIES", STRATEGIES.copy())
+    monkeypatch.setattr(acquisition, "NEED_ANCHORS", NEED_ANCHORS.copy())
+    exec(example("@strategy"), {})
+    names = globals() | {"STRATEGIES": acquisition.STRATEGIES}
+    exec(example("def test_"), names)
+    names["test_images_of_large_features_come_first"]()
+    acquisition.STRATEGIES["brightest"] = lambda pool: (-pool.features.sum(axis=1), None)
+    with pytest.raises(AssertionError):
+        names["test_images_of_large_features_come_first"]()

@@ -19,6 +19,7 @@ from mada.files import (
     atomic_directory,
     atomic_path,
     read_csv,
+    read_features,
     read_index,
     read_json,
     read_npy,
@@ -247,10 +248,26 @@ def test_missing_column_is_named(tmp_path):
         read_csv(tmp_path / "a.csv", ("id", "rank"))
 
 
-def test_empty_file_is_no_csv(tmp_path):
+def test_no_file_and_an_empty_one_are_no_csv(tmp_path):
+    with pytest.raises(InputError, match=r"a\.csv: expected a CSV, found no file"):
+        read_csv(tmp_path / "a.csv")
     (tmp_path / "a.csv").touch()
     with pytest.raises(InputError, match=r"a\.csv: expected a CSV"):
         read_csv(tmp_path / "a.csv")
+
+
+def test_features_have_as_many_rows_as_the_csv_beside_them(tmp_path):
+    write_npy(tmp_path / "a.npy", np.ones((2, 3), np.float32))
+    with pytest.raises(InputError, match=r"a\.csv: expected a CSV, found no file"):
+        read_features(tmp_path / "a.npy")
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"id": ["a", "b"]}))
+    features, table = read_features(tmp_path / "a.npy", columns=3, categories=3)
+    assert features.tolist() == [[1, 1, 1]] * 2 and table["id"].tolist() == ["a", "b"]
+    with pytest.raises(InputError, match=r"a\.csv: .*missing \['entropy'\]"):
+        read_features(tmp_path / "a.npy", described=("id", "entropy"))
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"id": ["a", "b", "c"]}))
+    with pytest.raises(InputError, match=r"a\.csv: expected 2 rows as in .*a\.npy, found 3"):
+        read_features(tmp_path / "a.npy")
 
 
 INDEX = pd.DataFrame(

@@ -62,6 +62,13 @@ def test_the_highest_ranked_are_chosen(ranking):
     assert chosen(ranking, 10) == "fbdaceghij"
 
 
+def test_rows_of_a_ranking_may_stand_in_any_order(ranking):
+    shuffled = ranking.sample(frac=1, random_state=0)
+    assert list(shuffled["rank"]) != list(ranking["rank"])
+    assert chosen(shuffled, 3) == "fbd"
+    assert chosen(shuffled, 4, exclude="d", include="j") == "fbaj"
+
+
 def test_excluded_images_make_room_for_the_next(ranking):
     assert chosen(ranking, 3, exclude="bf") == "dac"
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tiny import STEPS, make_tiny
+from tiny import example, make_tiny
 
 REPOSITORY = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -395,6 +395,12 @@ def test_settings_that_cannot_be_used_are_all_named_before_any_job(finished):
         assert message in text
 
 
+def test_a_preset_that_is_not_there_is_named_with_those_that_are(finished):
+    text = refusal(finished, "--config", "preset=camvit")
+    assert "preset: expected one of" in text
+    assert "'demo-to-camvid'" in text and "found 'camvit'" in text
+
+
 def test_config_yaml_wins_over_the_preset_and_the_command_line_over_both(finished):
     config = (finished / "config.yaml").read_text()
     (finished / "config.yaml").write_text(f"{config}\ntarget_root: /nowhere\n")
@@ -449,12 +455,7 @@ def test_every_warmup_method_has_its_place_and_its_files(finished, method):
     assert not names & {"index_source", "index_target"}
 
 
-# The README's own strategy.
-BRIGHTEST = next(
-    text.removeprefix("python\n")
-    for text in (STEPS.parent / "README.md").read_text().split("```")
-    if '@strategy("brightest")' in text
-)
+BRIGHTEST = example("@strategy")
 
 
 def test_a_strategy_of_ones_own_is_one_more_file(finished):
@@ -493,6 +494,20 @@ def test_a_strategy_that_chooses_a_set_ranks_for_each_budget_and_is_measured(fin
     assert manifest["image_id"].tolist() == ranking["image_id"].tolist()[:3]
     assert planned(finished, measures.replace("b25pct", "b50pct")) == steps
     assert planned(finished, measures) == set()
+
+
+@pytest.mark.parametrize("run", ["mada-K3-b4", "coreset-K0-b4"])
+def test_lists_of_ids_reach_the_manifest(finished, run):
+    ids = pd.read_csv(finished / "results/demo/index/target_train.csv")["id"]
+    lists = {"exclude": ids[:5], "include": ids[9:11]}
+    for name, listed in lists.items():
+        (finished / f"{name}.txt").write_text("\n".join(listed))
+    manifest = f"{WARMUP}/runs/{run}/round-0/manifest.csv"
+    result = snakemake(finished, manifest, "--config", "exclude=exclude.txt", "include=include.txt")
+    assert result.returncode == 0, result.stderr[-6000:]
+    chosen = set(pd.read_csv(finished / manifest)["image_id"])
+    assert len(chosen) == 4 and chosen >= set(lists["include"]) and chosen <= set(ids[5:])
+    assert "write_manifest" in planned(finished, manifest, "--config", "exclude=exclude.txt")
 
 
 def test_the_single_centroid_has_an_anchor_of_its_own(finished):

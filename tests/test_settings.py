@@ -79,6 +79,12 @@ def test_the_rules_read_labels_as_the_layouts_hold_them():
 
 
 HELD_OUT = {"annotation_mode": "manual", "validation_split": False, "annotation_holdout": 0.2}
+
+
+def training(**changes) -> dict:
+    return {"training": PRESETS["demo"]["training"] | changes}
+
+
 CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
 
 
@@ -117,6 +123,13 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"budget": 16}, []),
         ({"budget": "100%", "variants": ["M1+"]}, []),
         ({"budget": "100%", "variants": ["M3"]}, ["variants: M3 needs images without label"]),
+        (training(resize_range=[1.5, 0.5]), ["training.resize_range: expected the smaller ratio"]),
+        (training(resize_range=[1, 1]), []),
+        (training(resize_range=[0.5]), ["training.resize_range: [0.5] is too short"]),
+        (training(resize_range="1"), ["training.resize_range: '1' is not of type"]),
+        (training(momentum=1), ["training.momentum: 1 is greater than or equal"]),
+        (training(weight_decay=-1e-4), ["training.weight_decay: -0.0001 is less than"]),
+        (training(power=-1), ["training.power: -1 is less than"]),
         ({"strategy": "all", "variants": ["M2"]}, ["variants: M2 needs images without label"]),
         ({"classes": "mine"}, ["classes: 'mine' is not one of"]),
         ({"void_ids": [11]}, ["void_ids: expected class_table beside it"]),

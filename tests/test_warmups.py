@@ -276,6 +276,22 @@ def test_settings_that_a_method_needs_are_named(data, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": "resnet99"}, r"backbone: expected .* 'resnet18', .*, found 'resnet99'"),
+        ({"backbone": "vgg16"}, r"backbone: expected .*, found 'vgg16'"),
+        ({"weights": "FOO"}, r"weights: expected none or .* \['IMAGENET1K_V1', .*, found 'FOO'"),
+        ({"output_stride": 8}, r"output_stride: expected .*, found 8"),
+    ],
+)
+def test_a_network_that_torchvision_lacks_is_refused_by_its_setting(changes, message):
+    network = {"classes": "cityscapes19", "backbone": "resnet18", "weights": "none"}
+    network |= {"feature_channels": 8, "output_stride": 32}
+    with pytest.raises(InputError, match=f"^{message}"):
+        warmup.build(SimpleNamespace(**network | changes))
+
+
+@pytest.mark.parametrize(
     ("cause", "found"),
     [(URLError("no route to host"), "no route to host"), (RuntimeError("invalid hash"), "invalid")],
 )

@@ -20,6 +20,13 @@ _IDS = np.array([*_CLASSES, 0, 4])  # and two that do not train: unlabelled, sta
 _BLOBS = 18  # so that each image lacks two or three of the ids, and a few images hold them all
 
 
+def example(start: str) -> str:
+    """The Python of the README that has a line which begins so."""
+    texts = (STEPS.parent / "README.md").read_text().split("```python\n")[1:]
+    codes = [text.split("```")[0] for text in texts]
+    return next(code for code in codes if any(li.startswith(start) for li in code.splitlines()))
+
+
 def make_tiny(
     root: Path,
     size: tuple[int, int] = (96, 64),

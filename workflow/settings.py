@@ -163,9 +163,13 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     everything = config.get("strategy") == "all" or share == 100
     for variant in NEED_UNLABELLED:
         if everything and variant in config.get("variants", []):
-            yield "variants", f"{variant} needs images without label, all are to be labelled"
+            found = "needs images without label, all are to be labelled: expected [M1+] or []"
+            yield "variants", f"{variant} {found}"
 
     training = config.get("training", {})
+    low, high = training.get("resize_range", (1, 1))
+    if low > high:
+        yield "training.resize_range", f"expected the smaller ratio first, found {low} and {high}"
     pieces = max(1, config.get("gpus", 0)) * training.get("accumulate", 1)
     if training.get("batch_size", pieces) % pieces:
         yield (

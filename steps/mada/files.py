@@ -147,6 +147,33 @@ def read_npy(path: Path, columns: int | None = None, categories: int = 1) -> np.
     return array
 
 
+def read_features(
+    path: Path,
+    columns: int | None = None,
+    categories: int = 1,
+    described: tuple[str, ...] = ("id",),
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Map features as ``read_npy`` does, and read the CSV beside them, a row for each image.
+
+    Parameters
+    ----------
+    described : tuple of str
+        Columns that the CSV must have.
+
+    Raises
+    ------
+    InputError
+        As ``read_npy`` and ``read_csv``, or if the two differ in their number of rows.
+    """
+    features, beside = read_npy(path, columns, categories), path.with_suffix(".csv")
+    table = read_csv(beside, described)
+    if len(table) != len(features):
+        raise InputError(
+            f"{beside}: expected {len(features)} rows as in {path}, found {len(table)}"
+        )
+    return features, table
+
+
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     with atomic_path(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
@@ -158,8 +185,10 @@ def read_csv(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is not a CSV or lacks one of ``columns``.
+        If there is no file, it is not a CSV, or lacks one of ``columns``.
     """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: expected a CSV, found no file")
     try:
         header = pd.read_csv(path, nrows=0).columns
         # Text is exactly what stands there, since an id may be called NA; numbers may be left out.

@@ -132,6 +132,7 @@ def active_samples(
         As ``check_lists``, or if ``count`` is more than the ranking holds.
     """
     check_lists(set(ranking["image_id"]), count, exclude, include)
+    ranking = ranking.sort_values("rank", kind="stable", ignore_index=True)
     forced = ranking["image_id"].isin(set(include))
     free = ranking[~forced & ~ranking["image_id"].isin(set(exclude))]
     wanted = count - int(forced.sum())

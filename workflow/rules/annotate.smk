@@ -288,8 +288,10 @@ rule evaluate_holdout:
         ],
     shell:
         r"""
-        head -n 1 {params.indexes[0]:q} >{output.images:q}
-        for index in {params.indexes:q}; do tail -n +2 "$index" >>{output.images:q}; done
+        partial={output.images:q}.partial
+        head -n 1 {params.indexes[0]:q} >"$partial"
+        for index in {params.indexes:q}; do tail -n +2 "$index" >>"$partial"; done
+        mv "$partial" {output.images:q}
         python {input.script:q} --images {output.images:q} \
             --model {input.model:q} {params.flags} --loader-workers {resources.loader_workers} \
             --output {output.scores:q} >{log:q} 2>&1

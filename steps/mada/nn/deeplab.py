@@ -97,14 +97,24 @@ class DeepLabV3Plus(nn.Module):
     Raises
     ------
     ValueError
-        If the backbone is not a torchvision ResNet or the output stride is not 16 or 32.
+        If the backbone is not a torchvision ResNet, the weights are none of it, or the output
+        stride is not 16 or 32.
     """
 
     def __init__(self, description: NetworkDescription, weights: str | None = None):
         super().__init__()
-        if not re.fullmatch(r"(resnet|resnext|wide_resnet)\d\w+", description.backbone):
+        models = torchvision.models.list_models(torchvision.models)
+        resnets = [name for name in models if re.match(r"(wide_)?res(net|next)\d", name)]
+        if description.backbone not in resnets:
             raise ValueError(
-                f"backbone: expected a torchvision ResNet, found {description.backbone!r}"
+                f"backbone: expected a torchvision ResNet of {resnets}, "
+                f"found {description.backbone!r}"
+            )
+        offered = list(torchvision.models.get_model_weights(description.backbone).__members__)
+        if weights is not None and weights not in offered:
+            raise ValueError(
+                f"weights: expected none or those of {description.backbone} in torchvision, "
+                f"{offered}, found {weights!r}"
             )
         if description.output_stride not in OUTPUT_STRIDES:
             raise ValueError(
