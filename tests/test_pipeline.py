@@ -517,6 +517,7 @@ def test_the_single_centroid_has_an_anchor_of_its_own(finished):
     assert "anchors/source-K1.npy" in result.stdout
 
 
+@pytest.mark.heavy
 def test_a_round_that_is_appended_labels_other_images_and_leaves_the_first_as_it_is(finished):
     """The first round is the run of one round with its budget; the second goes on from its M1."""
     before = checksums(finished)
