@@ -31,9 +31,9 @@ MEASURED = (
 )
 # How a selection lies in its pool, beside the M1 that was trained on it.
 MEASURES = {
-    "adjacent_picks": "adjacent picks",
-    "coverage": "coverage",
-    "coverage_by_category": "at unit length",
+    "adjacent_picks": ("adjacent picks", "{:,.1f}"),
+    "coverage": ("coverage", "{:.2f}"),
+    "coverage_by_category": ("at unit length", "{:.2f}"),
 }
 SUBSETS = {"miou_19": "19 classes", "miou_16": "16 classes", "miou_13": "13 classes"}
 TITLES = {
@@ -125,16 +125,17 @@ def markdown(summary: pd.DataFrame, images: int, note: str) -> str:
     """The summary as a table for people, and the ``note`` on the paper's column below it."""
     bases = [base for base in BASES if f"over {base}" in summary]
     head = ["variant", "what it is", "selection", "iterations", "mIoU %", "paper"]
-    head += [f"over {base}" for base in bases] + ["M0 to Mu"]
+    head += [f"over {base}" for base in bases]
+    ended = ["M0 to Mu"] if "closed" in summary else []
     measured = [name for name in MEASURES if name in summary]
-    head += [MEASURES[name] for name in measured]
+    head += ended + [MEASURES[name][0] for name in measured]
     rows = []
     for row in summary.to_dict("records"):
         cells = [row["variant"], TITLES[row["variant"]], row["selection"], f"{row['iterations']:,}"]
         cells += [with_deviation(row, "mean", "deviation"), one_figure(row["paper_miou"])]
         cells += [with_deviation(row, f"over {base}", f"over {base} ±", "+") for base in bases]
-        cells.append(one_figure(row.get("closed"), "{:.0f} %"))
-        rows.append(cells + [one_figure(row[name], "{:.3g}") for name in measured])
+        cells += [one_figure(row["closed"], "{:.0f} %") for _ in ended]
+        rows.append(cells + [one_figure(row[name], MEASURES[name][1]) for name in measured])
     seeds = int(summary["seeds"].max())
     over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed"
     lines = table_lines(head, 3, rows)

@@ -24,6 +24,7 @@ from mada.tables import one_figure, percent, table_lines, with_deviation
 
 AXES = {"budgets": "budget", "anchors": "anchors"}
 REFERENCE = "random"
+ALL = "100%"  # of all labels there is one model, whatever would have picked them
 
 
 def read_scores(entries: list[list[str]]) -> pd.DataFrame:
@@ -56,7 +57,7 @@ def summarise(scores: pd.DataFrame, compared: bool = True) -> pd.DataFrame:
     for (name, place), values in by_place.items():
         line = {"series": name, "place": place, "seeds": len(values)}
         line |= {"mean": values.mean(), "deviation": values.std()}
-        if compared and name != REFERENCE and (REFERENCE, place) in by_place:
+        if compared and name != REFERENCE and place != ALL and (REFERENCE, place) in by_place:
             difference = values - by_place[REFERENCE, place]
             line |= {"over": difference.mean(), "over ±": difference.std()}
         lines.append(line)
@@ -75,7 +76,7 @@ def markdown(
         rows.append(row + ([one_figure(paper.get(place))] if paper else []))
     seeds = int(summary["seeds"].max())
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
-    lines = table_lines(head + (["paper"] if paper else []), 1, rows)
+    lines = table_lines(head + (["paper's mada"] if paper else []), 1, rows)
     compared = f"; in brackets over {REFERENCE}, paired by seed" if "over" in summary else ""
     lines.append(f"mIoU %, {over}{compared}; scored on {images} images. {note}")
     return "\n".join(lines) + "\n"
@@ -125,7 +126,7 @@ def main(args: argparse.Namespace) -> None:
     else:
         for place in dict.fromkeys(scores["place"]):
             # All labels are Mu to the paper, whose Table 5 and Table 3 agree on it.
-            variant = "Mu" if place == "100%" else "M1"
+            variant = "Mu" if place == ALL else "M1"
             score = reported_score(reported, variant, "mada", place)
             paper |= {place: score["miou"]} if score else {}
         note = note if paper else ""

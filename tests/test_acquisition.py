@@ -11,7 +11,7 @@ from mada import acquisition
 from mada.acquisition import NEED_ANCHORS, PER_BUDGET, Pool, load_strategies, ranking, strategy
 from mada.anchors import cluster
 from mada.cli import InputError
-from mada.covering import furthest_first, squared_distances_to
+from mada.covering import furthest_first, masked_pairwise_distances, squared_distances_to
 from mada.manifest import active_samples
 from sources import registered_strategies
 from tiny import STEPS, example
@@ -227,6 +227,8 @@ def test_random_makes_every_order_equally_likely():
 
 
 SETS = [{}, {"taken": (3, 20), "barred": (0, 5, 11)}, {"wanted": 1}, {"wanted": IMAGES}]
+LATER_BARRED = {"barred": range(18, IMAGES)}
+RAMP = np.arange(IMAGES, dtype=np.float32)[:, None] * np.eye(1, CATEGORIES * BLOCK, dtype="f4")
 INTEGERS = np.random.default_rng(3).integers(0, 3, (IMAGES, CATEGORIES * BLOCK)).astype(np.float32)
 
 
@@ -293,8 +295,8 @@ def test_mada_greedy_begins_as_mada():
         pd.testing.assert_series_equal(first, ranking(IDS, *STRATEGIES["mada"](pool)).iloc[0])
 
 
-@pytest.mark.parametrize("settings", SETS)
-@pytest.mark.parametrize("features", [None, INTEGERS])
+@pytest.mark.parametrize("settings", [*SETS, LATER_BARRED])
+@pytest.mark.parametrize("features", [None, INTEGERS, RAMP])
 def test_coreset_takes_the_image_furthest_from_its_picks(settings, features):
     pool = make_pool(features=features, **settings)
     score, anchor = STRATEGIES["coreset"](pool)
@@ -353,9 +355,9 @@ def naive_masked_apart(rows: np.ndarray) -> list[list[float]]:
 @pytest.mark.parametrize("settings", SETS[:3])
 def test_covers_bring_the_pool_nearest_to_the_set_with_every_pick(name, settings, masked):
     pool = make_pool(masked=masked, **settings)
-    score, _ = STRATEGIES[name](pool)
+    score, anchor = STRATEGIES[name](pool)
     # Distances to anchors stand beside those between images, which count all categories.
-    foreign, _ = naive_distance(make_pool(**settings) if name == "mada-cover" else pool)
+    foreign, nearest = naive_distance(make_pool(**settings) if name == "mada-cover" else pool)
     weights = foreign if name in ("foreign-cover", "masked-cover") else [1.0] * IMAGES
     apart = naive_apart(pool.features)
     if name == "masked-cover":
@@ -364,6 +366,7 @@ def test_covers_bring_the_pool_nearest_to_the_set_with_every_pick(name, settings
     expected = naive_cover(pool, apart, weights, from_anchors)
     assert picks(pool, score) == list(expected)
     np.testing.assert_allclose(score[list(expected)], list(expected.values()), rtol=1e-3)
+    assert anchor is None if name == "target-cover" else list(anchor) == nearest
 
 
 def test_images_without_a_common_category_are_as_far_apart_as_unlike_ones():
@@ -371,6 +374,10 @@ def test_images_without_a_common_category_are_as_far_apart_as_unlike_ones():
     features[:15, 0] = features[15:, BLOCK] = 1  # category 0 or category 1, never both
     pool = make_pool(features=features, wanted=2)
     assert sorted(n // 15 for n in picks(pool, STRATEGIES["masked-cover"](pool)[0])) == [0, 1]
+    apart = masked_pairwise_distances(features, CATEGORIES)
+    expected = naive_masked_apart(features)
+    np.testing.assert_allclose(apart, expected, rtol=1e-6)
+    assert apart[0, 15] == pytest.approx(math.sqrt(2 * CATEGORIES))
 
 
 @pytest.mark.parametrize("name", ["coreset", "mada-greedy", "target-cover", "mada-cover"])
@@ -433,6 +440,24 @@ def test_there_is_one_pick_of_every_mode_of_the_target_the_largest_first():
             break
     assert score[found].tolist() == [12, 10, 8]
     assert [np.searchsorted([10, 22], n, side="right") for n in found] == [1, 0, 2]
+
+
+def test_a_medoid_stands_for_all_images_of_its_cluster_those_that_may_not_be_picked_too():
+    features = three_groups()
+    for seed in range(10):
+        score, _ = STRATEGIES["target-medoids"](make_pool(seed, features=features, wanted=3))
+        barred = make_pool(seed, features=features, wanted=3, barred=range(10, 20))
+        if sorted(score[picks(barred, score)]) == [8, 10, 12]:
+            break
+    score, _ = STRATEGIES["target-medoids"](barred)
+    assert score[picks(barred, score)].tolist() == [12, 10, 8]
+    assert picks(barred, score)[0] in (20, 21)
+
+
+def test_where_every_image_is_certain_all_weigh_alike():
+    scores, _ = STRATEGIES["uncertain-medoids"](make_pool(entropy=0.0))
+    alike, _ = STRATEGIES["target-medoids"](make_pool())
+    assert scores.tolist() == alike.tolist()
 
 
 def test_labelled_images_stand_for_their_cluster():

@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 import pytest
 
-from mada import distances
+from mada import anchors, distances
 from mada.anchors import cluster
 
 
@@ -189,6 +189,20 @@ def test_an_anchor_without_images_goes_to_the_image_furthest_from_all_others(see
     assert sorted(anchors.tolist()) == [[0, 0], [10, 0], [10, 6]]
     assert sorted(np.bincount(assignment).tolist()) == [1, 30, 30]
     assert objective[-1] == 0
+
+
+def test_the_restarts_of_one_seed_are_not_those_of_the_next(rng, monkeypatch):
+    seeds: list[int] = []
+
+    class Noted(anchors._Restart):
+        def __init__(self, features, count, seed, weights):
+            seeds.append(seed)
+            super().__init__(features, count, seed, weights)
+
+    monkeypatch.setattr(anchors, "_Restart", Noted)
+    for seed in range(4):
+        cluster(overlapping(rng, images=40, width=3), 3, seed)
+    assert len(seeds) >= 8 and len(set(seeds)) == len(seeds)
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 7, 64, 399])

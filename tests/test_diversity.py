@@ -74,6 +74,11 @@ def test_coverage_is_the_mean_distance_to_the_nearest_pick(rng):
     ]
     assert coverage(features, np.array(picks)) == pytest.approx(sum(nearest) / 20, rel=1e-5)
     assert coverage(features, np.arange(20)) == 0
+    # Far from zero float32 tells an image from itself by more than nothing.
+    far = (1000 + 100 * rng.normal(size=(40, 64))).astype(np.float32)
+    for n in range(40):
+        expected = np.linalg.norm(far.astype(np.float64) - far[n], axis=1).mean()
+        assert coverage(far, np.array([n])) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.fixture

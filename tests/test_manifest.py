@@ -158,6 +158,21 @@ def test_lists_are_files_of_one_id_a_line(tmp_path, index):
     assert table["anchor"].isna().all()  # this strategy has none
 
 
+def test_what_earlier_rounds_brought_back_is_not_chosen_again(tmp_path, index):
+    ids = pd.read_csv(index)["id"].tolist()
+    ranking = write_ranking(tmp_path / "ranking.csv", ids)
+    (tmp_path / "exclude.txt").write_text(ids[0])
+    for number, name in enumerate((ids[1], ids[3])):
+        (tmp_path / f"{number}.csv").write_text(f"id\n{name}\n")
+    lists = ("--exclude", tmp_path / "exclude.txt", "--earlier", tmp_path / "0.csv")
+    lists += (tmp_path / "1.csv",)
+    for budget, expected in (("2", [ids[2], ids[4]]), ("100%", [ids[2], ids[4], ids[5]])):
+        result = run_write_manifest(tmp_path, index, ranking, budget, *lists)
+        assert result.returncode == 0, result.stderr
+        table = pd.read_csv(tmp_path / "out" / "manifest.csv")
+        assert table["image_id"].tolist() == expected
+
+
 def test_ranking_of_another_pool_and_lost_images_are_refused(tmp_path, index):
     ids = pd.read_csv(index)["id"].tolist()
     ranking = write_ranking(tmp_path / "ranking.csv", [*ids[:5], "stranger"])

@@ -510,6 +510,23 @@ def test_lists_of_ids_reach_the_manifest(finished, run):
     assert "write_manifest" in planned(finished, manifest, "--config", "exclude=exclude.txt")
 
 
+@pytest.mark.parametrize(
+    ("strategy", "expected"), [("target-medoids-K0", 1000 + 3000), ("masked-cover-K3", 5001)]
+)
+def test_choosing_a_set_asks_for_memory_by_its_pool(tmp_path, strategy, expected):
+    """Three times the features; for all pairs of 10,000 images 2.5 matrices of 400 MB more."""
+    folder = make_project(tmp_path)
+    (folder / WARMUP / "features").mkdir(parents=True)
+    (folder / WARMUP / "features/target_train.csv").write_text("id\n" * 10_001)
+    with open(folder / WARMUP / "features/target_train.npy", "wb") as features:
+        features.truncate(1_000_000_000)  # takes no room on the disk
+    ranking = f"{WARMUP}/select/{strategy}-b25pct/ranking.csv"
+    result = snakemake(folder, "-n", ranking)
+    assert result.returncode == 0, result.stderr
+    (chosen,) = (job for job in result.stdout.split("rule ") if job.startswith("choose_targets:"))
+    assert f"mem_mb={expected}," in chosen
+
+
 def test_the_single_centroid_has_an_anchor_of_its_own(finished):
     result = snakemake(finished, "-n", "M1", "--config", "strategy=single-centroid")
     assert result.returncode == 0, result.stderr
@@ -601,7 +618,7 @@ def test_scores_are_on_what_was_held_out_in_every_round(tmp_path):
     result = snakemake(folder, "-n", "--printshellcmds", scores)
     assert result.returncode == 0, result.stderr + result.stdout
     lines = [line.strip() for line in (result.stdout + result.stderr).splitlines()]
-    gather = [line for line in lines if line.startswith(("head ", "for "))]
+    gather = [line for line in lines if line.startswith(("partial=", "head ", "for ", "mv "))]
     for place, run in enumerate(runs):
         held_out = pd.DataFrame({"id": [f"{place}a", f"{place}b"], "image": ["x, y.png", "z.png"]})
         (folder / WARMUP / "runs" / run / "annotations").mkdir(parents=True)
@@ -634,6 +651,12 @@ def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(t
         reads = value_of(words, "--strategy") in ("mada", "nearest", "single-centroid")
         assert ("--anchors" in words) == ("--distance" in words) == reads
     assert len(rankings) == len(starts)
+    checks = [value_of(each, "--output") for each in commands if "steps/check_settings.py" in each]
+    names = ("settings", "strategies", "budgets", "anchors")
+    assert sorted(checks) == sorted(f"results/demo/index/{name}.json" for name in names)
+    (checked,) = (each for each in commands if "results/demo/index/strategies.json" in each)
+    first = checked.index("--strategies") + 1
+    assert set(settings["study_strategies"]) <= set(checked[first : first + 7])
 
 
 def runs_planned(folder: Path, *arguments: str) -> list[str]:
@@ -662,6 +685,9 @@ def test_selections_that_cannot_differ_are_trained_once(tmp_path):
     # A share is the same however it is written, and all images are all images.
     expected = ["all-K0-b100pct", "mada-K3-b25pct", "random-K0-b25pct"]
     assert runs_planned(folder, "budgets", "--config", "compare=[]") == expected
+    twice = ("budgets", "--config", "compare=[]", "study_budgets=[25%,25.0%,100%]")
+    (table,) = (words for words in planned_commands(folder, *twice) if "--axis" in words)
+    assert table.count("--score") == 4  # two strategies at two budgets
 
 
 def test_the_number_of_anchors_reruns_no_comparison_that_does_not_look_at_them(finished):

@@ -89,6 +89,33 @@ def test_images_on_the_lists_take_part_in_the_choice(files, tmp_path, name):
     assert set(chosen) != set(blind)
 
 
+@pytest.mark.parametrize(("name", "most"), [("evenly", 4), ("target-medoids", 5)])
+def test_images_that_are_included_leave_the_rest_of_the_budget(files, tmp_path, name, most):
+    table = rank(files, name, tmp_path / "r.csv", budget="6", include=files / "include.txt")
+    # Four picks, and one more where both included images stand for the same anchor.
+    assert 4 <= (table["score"] > 0).sum() <= most
+
+
+def test_the_setting_of_the_distance_reaches_the_ranking(files, tmp_path):
+    blocks = np.load(files / "ordered.npy").reshape(IMAGES, CLASSES, 2)
+    blocks[np.random.default_rng(1).random((IMAGES, CLASSES)) < 0.4] = 0
+    np.save(tmp_path / "absent.npy", blocks.reshape(IMAGES, -1))
+    (tmp_path / "absent.csv").write_bytes((files / "ordered.csv").read_bytes())
+    anchors = np.load(files / "anchors-4.npy").reshape(4, CLASSES, 2)
+    orders = []
+    for distance in ("full", "masked"):
+        table = rank(files, "mada", tmp_path / "r.csv", tmp_path / "absent", distance=distance)
+        expected = {}
+        for name, image in zip(IDS, blocks, strict=True):
+            shown = [c for c in range(CLASSES) if distance == "full" or image[c].any()]
+            squared = [((image[shown] - anchor[shown]) ** 2).sum() for anchor in anchors]
+            expected[name] = min(squared) * CLASSES / len(shown)
+        orders.append(sorted(IDS, key=lambda name: -expected[name]))
+        assert table["image_id"].tolist() == orders[-1]
+        np.testing.assert_allclose(table["score"], [expected[n] for n in orders[-1]], rtol=1e-4)
+    assert orders[0] != orders[1]
+
+
 def test_what_earlier_rounds_brought_back_stands_in_the_set(files, tmp_path):
     """Images that were handed out and did not come back are not in the index, and free."""
     first = rank(files, "coreset", tmp_path / "first.csv", budget="4")["image_id"].head(4)

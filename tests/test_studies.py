@@ -49,7 +49,7 @@ def test_every_place_of_every_series_has_its_mean_and_deviation(entries):
 def test_table_has_places_down_and_series_across_with_the_papers(entries):
     summary = sweep.summarise(sweep.read_scores(entries))
     lines = sweep.markdown(summary, "budget", {"5%": 61.6}, 7, "Note.").splitlines()
-    assert lines[0] == "| budget | mada | random | paper |"
+    assert lines[0] == "| budget | mada | random | paper's mada |"
     assert lines[2] == "| 5% | 45.0 ± 7.1 (+2.5 ± 2.1) | 42.5 ± 4.9 | 61.6 |"
     assert lines[3] == "| 20% | 48.0 ± 5.7 (+0.5 ± 2.1) | 47.5 ± 3.5 | - |"
     assert lines[-1] == (
@@ -83,12 +83,16 @@ def run_sweep(entries, folder: Path, axis: str):
 
 
 def test_budgets_stand_beside_the_papers_table_5(entries, tmp_path):
-    all_labels = [["0", "mada", "100%", entries[0][3]], ["1", "mada", "100%", entries[0][3]]]
+    names = ("mada", "random")
+    all_labels = [[seed, name, "100%", entries[0][3]] for name in names for seed in ("0", "1")]
     assert run_sweep(entries + all_labels, tmp_path, "budgets").returncode == 0
     text = (tmp_path / "t.md").read_text()
     by_place = {line.split(" | ")[0]: line.split(" | ")[-1] for line in text.splitlines()[2:5]}
+    assert "| paper's mada |" in text.splitlines()[0]
+    # All labels are one model, which is not compared with itself.
+    assert "(" in text.splitlines()[2] and "(" not in text.splitlines()[4]
     assert by_place == {"| 5%": "61.6 |", "| 20%": "64.1 |", "| 100%": "69.3 |"}
-    assert len(pd.read_csv(tmp_path / "t.csv")) == 10
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 12
     assert (tmp_path / "t.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -21,7 +21,7 @@ MIOU = [
     (0, "random", "M1", 0.28),
     (1, "random", "M1", 0.34),
     (0, "all", "Mu", 0.40),
-    (1, "all", "Mu", 0.50),
+    (1, "all", "Mu", 0.55),
 ]
 
 
@@ -92,8 +92,8 @@ def test_differences_are_paired_by_seed(summary):
 
 def test_share_of_the_way_to_all_labels_is_averaged_over_seeds(summary):
     assert summary.loc[("M0", "none"), "closed"] == pytest.approx(0)
-    assert summary.loc[("M1", "mada"), "closed"] == pytest.approx(60)  # of 10/20 and 14/20
-    assert summary.loc[("M1", "random"), "closed"] == pytest.approx(30)  # of 8/20 and 4/20
+    assert summary.loc[("M1", "mada"), "closed"] == pytest.approx(53)  # of 10/20 and 14/25
+    assert summary.loc[("M1", "random"), "closed"] == pytest.approx(28)  # of 8/20 and 4/25
     assert summary.loc[("Mu", "all"), "closed"] == pytest.approx(100)
 
 
@@ -114,7 +114,8 @@ def test_one_seed_has_no_deviation(tmp_path):
     summary = step.summarise(step.read_scores(rows, PAPER, "5%"))
     assert summary["deviation"].isna().all()
     text = step.markdown(summary, 4, "")
-    assert "| 26.0 | 61.6 | +6.0 | - |" in text and "One seed" in text
+    assert "| 26.0 | 61.6 | +6.0 |\n" in text and "One seed" in text
+    assert "M0 to Mu" not in text  # there is no Mu
     assert "±" not in text + step.subset_markdown(summary)
 
 
@@ -133,7 +134,7 @@ def test_step_writes_table_numbers_and_figure(entries, tmp_path):
     text, _ = tabulate(entries, out, "gta5-to-cityscapes")
     rows = [line for line in text.splitlines() if line.startswith("| M")]
     assert len(rows) == 4
-    assert "37.0 ± 9.9" in rows[1] and "+12.0 ± 2.8" in rows[1] and "60 %" in rows[1]
+    assert "37.0 ± 9.9" in rows[1] and "+12.0 ± 2.8" in rows[1] and "53 %" in rows[1]
     assert "-6.0 ± 5.7" in rows[2]
     assert (out / "t.png").read_bytes().startswith(b"\x89PNG")
     assert pd.read_csv(out / "t.csv")["miou"].tolist() == pytest.approx(
@@ -182,6 +183,24 @@ def test_what_the_paper_reports_stands_beside_each_row_that_it_has(tmp_path):
     assert cells(classes, "traffic sign")[0][1:5] == ["-", "57.5", "-", "59.2"]
     assert pd.read_csv(tmp_path / "t.csv")["paper_miou"].tolist()[:2] == [42.5, 61.6]
     assert "GTA5 to Cityscapes, 19 classes" in text and "for orientation" not in text
+
+
+def test_measures_of_selections_belong_to_their_seed_and_are_averaged(tmp_path):
+    rows, words = [], []
+    for seed, (miou, picks, apart) in enumerate([(0.3, 999, 1.0), (0.4, 1002, 2.006)]):
+        road = {"road": miou + 0.2, "traffic sign": None}
+        rows.append(entry(tmp_path, seed, "-", "M0", 0.2))
+        rows.append(entry(tmp_path, seed, "mada", "M1", miou, iou=road))
+        measures = {"adjacent_picks": picks, "coverage": 10 * apart, "coverage_by_category": apart}
+        (tmp_path / f"{seed}.json").write_text(json.dumps(measures))
+        words += ["--selection", str(seed), "mada", str(tmp_path / f"{seed}.json")]
+    text, rest = tabulate(rows, tmp_path, "gta5-to-cityscapes", *words)
+    assert cells(text, "variant")[0][-3:] == ["adjacent picks", "coverage", "at unit length"]
+    assert cells(text, "M0")[0][-3:] == ["-", "-", "-"]
+    assert cells(text, "M1")[0][-3:] == ["1,000.5", "15.03", "1.50"]
+    assert cells(rest, "road")[0][1] == "55.0"  # of 50 and 60
+    table = pd.read_csv(tmp_path / "t.csv").set_index(["seed", "variant"])
+    assert table["adjacent_picks"].dropna().to_dict() == {(0, "M1"): 999, (1, "M1"): 1002}
 
 
 def test_results_on_other_data_than_the_papers_are_for_orientation(tmp_path):

@@ -50,6 +50,7 @@ class Registration:
     file: Path
     per_budget: bool  # whether its ranking holds for one budget alone
     source_anchors: bool  # whether it looks at them
+    all_pairs: bool  # whether it compares every image with every other
 
 
 def registered_strategies(steps: Path) -> dict[str, Registration]:
@@ -66,7 +67,10 @@ def registered_strategies(steps: Path) -> dict[str, Registration]:
             if name in found:
                 raise ValueError(f"{file}: strategy {name!r} is that of {found[name].file} too")
             found[name] = Registration(
-                file, settings.get("per_budget", False), settings.get("source_anchors", True)
+                file,
+                settings.get("per_budget", False),
+                settings.get("source_anchors", True),
+                settings.get("all_pairs", False),
             )
     return found
 

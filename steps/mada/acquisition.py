@@ -82,7 +82,7 @@ STRATEGIES: dict[str, Strategy] = {}
 PER_BUDGET: set[str] = set()
 NEED_ANCHORS: set[str] = set()
 ALL_PAIRS: set[str] = set()
-MOST_PAIRED = 32_768  # images: all pairs of them take 4 GiB as float32
+MOST_PAIRED = 32_768  # images: all pairs of them take 4 GiB as float32, masked-cover's twice that
 
 
 def strategy(

@@ -145,7 +145,8 @@ def pairwise_distances(rows: np.ndarray) -> np.ndarray:
     squared = centred @ centred.T  # of a matrix with itself: half the work of any other product
     norms = squared.diagonal().copy()
     squared *= -2
-    squared += norms[:, None] + norms
+    squared += norms[:, None]
+    squared += norms
     return _rooted(squared)
 
 

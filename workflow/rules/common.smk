@@ -202,6 +202,16 @@ def network_needs(memory, minutes, threads, gpus, streams=1):
     return found | needs(memory * processes, minutes, gpus)
 
 
+def memory_to_choose(wildcards, input, attempt):
+    """MB for a strategy that chooses a set: copies of the features, and for some all pairs."""
+    copies = 3 * Path(input.features).stat().st_size
+    with open(input.table) as table:
+        images = sum(1 for _ in table)
+    if STRATEGIES[wildcards.strategy].all_pairs:
+        copies += 2.5 * 4 * images**2
+    return math.ceil((1000 * config["memory_scale"] + copies / 1e6) * attempt)
+
+
 # From the demo's benchmarks, with room: 0.2 GB and 28 s at most, 1.4 GB and 25 s.
 LIGHT = needs(1000, 10)
 ONE_GPU = min(config["gpus"], 1)
@@ -269,7 +279,9 @@ def checked_flags(study=None):
     if study == "anchors":
         most = max(config["study_anchors"])
         settings |= {"source_anchors": most, "target_anchors": most}
-    return flags(strategies=[config["strategy"], *config["compare"]], **settings)
+    strategies = [config["strategy"], *config["compare"]]
+    strategies += config["study_strategies"] if study == "strategies" else []
+    return flags(strategies=list(dict.fromkeys(strategies)), **settings)
 
 
 def refuse_preset(other):

@@ -10,6 +10,11 @@ rule tabulate_scores:
         **step("tabulate_scores"),
         scores=lambda wildcards: [row[-1] for row in score_rows(wildcards)],
         selections=lambda wildcards: [row[-1] for row in measure_rows(wildcards)],
+        checked=branch(
+            lambda wildcards: wildcards.table == "strategies",
+            then="results/{preset}/index/strategies.json",
+            otherwise=[],
+        ),
         paper=[recorded(table) for table in sorted(STEPS.glob("mada/reference/*.csv"))],
     output:
         csv=report(

@@ -200,6 +200,8 @@ use rule rank_targets as choose_targets with:
         "logs/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}-b{budget}/rank_targets.tsv"
     wildcard_constraints:
         strategy=FOR_ONE_BUDGET,
+    resources:
+        **LIGHT | {"mem_mb": memory_to_choose},
     params:
         flags=ranking_flags,
         budget=lambda wildcards: flags(

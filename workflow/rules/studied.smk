@@ -26,7 +26,7 @@ def sweep_rows(wildcards):
         if wildcards.study == "budgets":
             series = dict.fromkeys((wildcards.strategy, "random", *config["compare"]))
             for strategy in (name for name in series if name != "all"):
-                for share in map(in_path, config["study_budgets"]):
+                for share in dict.fromkeys(map(in_path, config["study_budgets"])):
                     # All labels are all labels, whatever would have picked them.
                     picked = "all" if share == "100pct" else strategy
                     place = share.replace("pct", "%")

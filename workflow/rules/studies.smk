@@ -6,7 +6,7 @@ anchors and trainings with each other and with the default run.
 
 
 use rule check_settings as check_study with:
-    # Refuse what the data sets cannot give along a sweep, before any training of it.
+    # Refuse what the data sets cannot give to a study, before any training of it.
     output:
         "results/{preset}/index/{study}.json",
     log:
@@ -14,7 +14,7 @@ use rule check_settings as check_study with:
     benchmark:
         "logs/{preset}/check_{study}.tsv"
     wildcard_constraints:
-        study="budgets|anchors",
+        study="strategies|budgets|anchors",
     params:
         script=lambda wildcards, output: step("check_settings")["script"],
         flags=lambda wildcards, output: checked_flags(wildcards.study),

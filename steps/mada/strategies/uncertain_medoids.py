@@ -10,8 +10,9 @@ def nearest_to_anchors_weighted_by_entropy(pool: Pool) -> Acquisition:
 
     As ``target-medoids``, but for the weights.  This is CLUE (Prabhu et al., ICCV 2021) on
     image-level features: it clusters embeddings with the entropy as weight, and labels the image
-    nearest to each centroid.
+    nearest to each centroid.  Where every image is certain, all weigh alike.
     """
     rows = normalised_by_category(pool.features, pool.categories)
     entropy = pool.scores["entropy"].to_numpy()
-    return medoids(rows, pool.seed, pool.wanted, pool.taken, pool.free, entropy), None
+    weights = entropy if entropy.any() else None
+    return medoids(rows, pool.seed, pool.wanted, pool.taken, pool.free, weights), None
