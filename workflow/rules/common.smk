@@ -202,14 +202,19 @@ def network_needs(memory, minutes, threads, gpus, streams=1):
     return found | needs(memory * processes, minutes, gpus)
 
 
+def memory_of_copies(wildcards, input, attempt, pairs=0):
+    """MB for what holds copies of a pool's features, and matrices of all pairs of its images."""
+    size = 3 * Path(input.features).stat().st_size
+    if pairs:
+        with open(input.table) as table:
+            size += pairs * 4 * sum(1 for _ in table) ** 2
+    return math.ceil((1000 * config["memory_scale"] + size / 1e6) * attempt)
+
+
 def memory_to_choose(wildcards, input, attempt):
-    """MB for a strategy that chooses a set: copies of the features, and for some all pairs."""
-    copies = 3 * Path(input.features).stat().st_size
-    with open(input.table) as table:
-        images = sum(1 for _ in table)
-    if STRATEGIES[wildcards.strategy].all_pairs:
-        copies += 2.5 * 4 * images**2
-    return math.ceil((1000 * config["memory_scale"] + copies / 1e6) * attempt)
+    """MB for a strategy that chooses a set."""
+    pairs = 2.5 if STRATEGIES[wildcards.strategy].all_pairs else 0
+    return memory_of_copies(wildcards, input, attempt, pairs)
 
 
 # From the demo's benchmarks, with room: 0.2 GB and 28 s at most, 1.4 GB and 25 s.

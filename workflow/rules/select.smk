@@ -265,7 +265,7 @@ rule measure_selection:
     container:
         image("anchors")
     resources:
-        **LIGHT,
+        **LIGHT | {"mem_mb": memory_of_copies},
     params:
         flags=flags(classes=CLASSES, threads=config["inference_threads"]),
     shell:
