@@ -292,6 +292,7 @@ def test_folders_with_spaces_work(tmp_path):
     assert index["image"].str.startswith("data/two words/leftImg8bit/train/").all()
 
 
+@pytest.mark.heavy
 def test_labels_outside_the_manifest_are_never_read_and_a_rerun_gives_the_same_bytes(
     finished, tmp_path
 ):
