@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from mada.cli import InputError, StepParser, existing_file, run_step
-from mada.files import atomic_path, read_features, read_index, read_npy
+from mada.files import atomic_path, read_features, read_index
 
 
 def main(args: argparse.Namespace) -> None:
-    width = read_npy(args.features[0]).shape[1]
-    parts, tables = zip(*[read_features(path, width) for path in args.features], strict=True)
+    first = read_features(args.features[0])
+    width = first[0].shape[1]
+    rest = [read_features(path, width) for path in args.features[1:]]
+    parts, tables = zip(first, *rest, strict=True)
     expected = read_index(args.images)["id"].to_numpy()
     ids = pd.concat(tables)["id"].to_numpy()
     if len(ids) != len(expected):

@@ -203,12 +203,13 @@ def network_needs(memory, minutes, threads, gpus, streams=1):
 
 
 def memory_of_copies(wildcards, input, attempt, pairs=0):
-    """MB for what holds copies of a pool's features, and matrices of all pairs of its images."""
+    """MB of a light job, and of what it holds: copies of a pool's features, and matrices of all
+    pairs of its images."""
     size = 3 * Path(input.features).stat().st_size
     if pairs:
         with open(input.table) as table:
             size += pairs * 4 * sum(1 for _ in table) ** 2
-    return math.ceil((1000 * config["memory_scale"] + size / 1e6) * attempt)
+    return LIGHT["mem_mb"](wildcards, attempt) + math.ceil(size / 1e6 * attempt)
 
 
 def memory_to_choose(wildcards, input, attempt):
