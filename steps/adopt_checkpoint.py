@@ -15,13 +15,23 @@ from mada.nn.deeplab import OUTPUT_STRIDES, DeepLabV3Plus, NetworkDescription
 
 def main(args: argparse.Namespace) -> None:
     state = load_plain(args.checkpoint)
+    classes = len(class_set(args.classes))
+    description = NetworkDescription(
+        args.backbone, classes, args.feature_channels, args.output_stride
+    )
     if "state_dict" in state:
         network = load_network(args.checkpoint, args.classes)
+        found = network.description.as_dict()
+        differences = [
+            f"{name} {found[name]} instead of {value}"
+            for name, value in description.as_dict().items()
+            if found[name] != value
+        ]
+        if differences:
+            raise InputError(
+                f"{args.checkpoint}: expected the network described, found {', '.join(differences)}"
+            )
     else:
-        classes = len(class_set(args.classes))
-        description = NetworkDescription(
-            args.backbone, classes, args.feature_channels, args.output_stride
-        )
         try:
             network = DeepLabV3Plus(description)
         except ValueError as error:

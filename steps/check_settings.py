@@ -1,12 +1,13 @@
 """Check what the configuration asks of the data sets, before anything trains.
 
 Inputs   source and target indexes, strategies, a budget, several to choose from or rounds, numbers
-         of anchors, lists of ids
+         of anchors, lists of ids, variants that learn from images without annotation
 Output   JSON: the numbers of images
 """
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mada.acquisition import load_strategies, pair_problems
@@ -35,17 +36,22 @@ def main(args: argparse.Namespace) -> None:
     rounds = {f"rounds.{place}": budget for place, budget in enumerate(args.rounds or [])}
     lists = set(target["id"]), set(read_ids(args.exclude)), set(read_ids(args.include))
     for budgets in [rounds] if rounds else [{"budget": budget} for budget in args.budget]:
-        problems += budget_problems(budgets, *lists)
+        problems += budget_problems(budgets, *lists, args.unlabelled_for)
     refuse(problems, "the configuration")
     write_json(args.output, {"source": len(source), "target": len(target)})
 
 
 def budget_problems(
-    budgets: dict[str, str], known: set[str], exclude: set[str], include: set[str]
+    budgets: dict[str, str],
+    known: set[str],
+    exclude: set[str],
+    include: set[str],
+    adapted: Sequence[str] = (),
 ) -> list[str]:
     """Return what of the budgets, by setting, and of the lists of ids the images cannot give.
 
-    The include list is of the first round, and 100 % of a later one all that are left.
+    The include list is of the first round, and 100 % of a later one all that are left.  The
+    ``adapted`` variants need images without annotation, which excluded ones are too.
     """
     problems, counts = [], []
     for name, budget in budgets.items():
@@ -63,6 +69,12 @@ def budget_problems(
             f"rounds: expected at most {left} images in all, the exclude list left out, "
             f"found {sum(counts)}"
         )
+    if not problems and sum(counts) == len(known):
+        problems += [
+            f"variants: {variant} needs images without annotation, found that all {len(known)} "
+            "are to be annotated"
+            for variant in adapted
+        ]
     return problems
 
 
@@ -76,6 +88,9 @@ def parser() -> StepParser:
     budget.add_argument("--rounds", nargs="+", help="budgets of several rounds")
     parser.add_argument("--source-anchors", required=True, type=int)
     parser.add_argument("--target-anchors", required=True, type=int)
+    parser.add_argument(
+        "--unlabelled-for", nargs="*", default=[], help="variants that need unannotated images"
+    )
     parser.add_argument("--exclude", type=existing_file)
     parser.add_argument("--include", type=existing_file)
     parser.add_argument("--output", required=True, type=Path)

@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
     columns = ("image_id", "image", "width", "height", "sha256")
     manifest = read_csv(args.manifest, columns)
     index = read_index(args.index)
-    problems = changed_images(manifest, index)
+    refuse(changed_images(manifest, index), str(args.manifest))
     classes = annotation_classes(args.classes)
     items = handed_out(manifest, args.pre_annotations, args.classes)
     ids = manifest["image_id"].tolist()
@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
     with atomic_directory(args.output) as folder:
         facts, found = write_labels(folder, items, work, args)
         missing = [image_id for image_id in ids if image_id not in work.maps]
-        refuse(problems + found + missing_problems(missing, len(ids), args), str(args.returned))
+        refuse(found + missing_problems(missing, len(ids), args), str(args.returned))
         held_out = held_out_ids(facts["image_id"].tolist(), args.holdout)
         chosen = annotation_index(index, facts["image_id"], args.output)
         validates = chosen["id"].isin(held_out)

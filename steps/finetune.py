@@ -19,14 +19,18 @@ from mada.nn.losses import cross_entropy, labelled_pixels
 from mada.nn.schedules import set_poly_rate
 from mada.nn.segmentation_training import run_training, sgd, trainable, updates
 
+STREAMS_PER_ROUND = 10  # 0 and 1 are the warm-up's, 4 to 6 the adaptation's
+
 
 def main(args: argparse.Namespace) -> None:
     device = runtime.start(args, args.seed)
+    # Every round draws crops of its own: the model has seen those of the rounds before.
+    first = 2 + STREAMS_PER_ROUND * len(args.earlier)
     source = arguments.crops(
-        args, read_index(args.source, labels=True), "source", args.source_encoding, 2
+        args, read_index(args.source, labels=True), "source", args.source_encoding, first
     )
     annotated, files = arguments.annotations(args)
-    active = arguments.crops(args, annotated, "target", "train-ids", 3)
+    active = arguments.crops(args, annotated, "target", "train-ids", first + 1)
     network = device.place(load_network(args.model, args.classes))
     model = trainable(network, args, device)
     optimizer, update = sgd(network.parameters(), args), updates(args, device)

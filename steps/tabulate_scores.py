@@ -115,8 +115,10 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
                 line[f"over {base}"] = difference.mean()
                 line[f"over {base} ±"] = difference.std()
         if "M0" in first and "Mu" in first:
-            closed = (values - first["M0"]) / (first["Mu"] - first["M0"])
-            line["closed"] = (100 * closed).mean()
+            whole = first["Mu"] - first["M0"]
+            closed = 100 * (values - first["M0"]) / whole
+            # A way of no length, or one that leads back, has no shares.
+            line["closed"] = float("nan") if (whole <= 0).any() else closed.mean()
         lines.append(line)
     return pd.DataFrame(lines)
 

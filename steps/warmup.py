@@ -14,10 +14,8 @@ Methods  none      source only
 
 import argparse
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
-import torchvision
 from torch import Tensor
 
 from mada.cli import InputError, StepParser, run_step
@@ -39,13 +37,6 @@ def build(args: argparse.Namespace) -> DeepLabV3Plus:
         return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
     except ValueError as error:
         raise InputError(str(error)) from error
-    except (URLError, OSError, RuntimeError) as error:  # no network, or a file that is damaged
-        weights = torchvision.models.get_model_weights(args.backbone)[args.weights]
-        place = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-        raise InputError(
-            f"weights {args.weights}: expected them at {place} or on the network, found "
-            f"{str(error).splitlines()[0]}; fetch {weights.url} elsewhere and place it there"
-        ) from error
 
 
 def target_weight(args: argparse.Namespace) -> float:

@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -81,6 +82,15 @@ def test_no_class_is_called_or_painted_like_unlabelled_pixels(tmp_path):
     assert classes.ids == (3, 1, 9, 0) and classes.void_id == 7
     assert classes.by_name["background"] == VOID and classes.by_name["background (class)"] == 0
     assert classes.by_id[[1, 2, 7]].tolist() == [1, 1, VOID]
+
+
+def test_a_table_may_hold_every_strong_colour(tmp_path):
+    strong = [list(colour) for colour in product((0, 255), repeat=3)]
+    for colours in (strong, strong[1:]):  # with black, and without
+        rows = [{"name": str(n), "ids": [n], "colour": c} for n, c in enumerate(colours)]
+        classes = annotation_classes(write_class_table(tmp_path, rows, ()))
+        assert len(set(classes.colours)) == len(rows) and (0, 0, 0) not in classes.colours
+        assert {tuple(c) for c in colours} - {(0, 0, 0)} <= set(classes.colours)
 
 
 def test_a_class_table_without_ids_is_handed_out_by_training_ids(tmp_path):

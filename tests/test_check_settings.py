@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from check_settings import budget_problems
 from mada.files import read_csv, read_json, write_csv
 from tiny import error_lines, index_of, make_tiny, run_step
 
@@ -92,6 +93,17 @@ def test_rounds_leave_excluded_images_out(indexes):
     assert "rounds: expected at most 10 images in all" in error_lines(result)[0]
     result = check(indexes, rounds=(11,), **lists)
     assert "rounds.0: expected at most 10 images after the exclude" in error_lines(result)[0]
+
+
+@pytest.mark.parametrize("budgets", [("12",), ("100%",), ("5", "7"), ("5", "100%")])
+def test_variants_that_need_unlabelled_images_are_refused_where_none_are_left(budgets):
+    known, named = set("abcdefghijkl"), {f"rounds.{n}": budget for n, budget in enumerate(budgets)}
+    found = budget_problems(named, known, set(), set(), ["M2", "M4"])
+    rest = "needs images without annotation, found that all 12 are to be annotated"
+    assert found == [f"variants: M2 {rest}", f"variants: M4 {rest}"]
+    assert budget_problems(named, known, set(), set()) == []
+    if "100%" in budgets:  # of all but the excluded, which nobody annotates
+        assert budget_problems(named, known, {"a"}, set(), ["M4"]) == []
 
 
 def test_a_listed_id_that_is_no_target_image_is_named(indexes):

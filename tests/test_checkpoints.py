@@ -3,10 +3,12 @@
 import pickle
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+import adopt_checkpoint
 from mada.cli import InputError
 from mada.labels import class_set
 from mada.nn.checkpoints import (
@@ -177,6 +179,36 @@ def test_code_in_a_checkpoint_is_refused_and_does_not_run(tmp_path, write):
     with pytest.raises(InputError, match=r"evil\.pt: expected a checkpoint of tensors"):
         load_network(tmp_path / "evil.pt", CLASSES)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"hello world\n", b"\x80", b"]", bytes(range(256))])
+def test_any_other_file_is_refused(tmp_path, content):
+    (tmp_path / "other.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"other\.pt: expected a checkpoint of tensors, found \S"):
+        load_network(tmp_path / "other.pt", CLASSES)
+
+
+@pytest.mark.parametrize("described", [{"backbone": "resnet18"}, {"depth": 3}, ["resnet18"]])
+def test_a_network_that_cannot_be_built_is_refused(saved, tmp_path, described):
+    path = altered(saved, tmp_path / "model.pt", lambda value: value.update(network=described))
+    with pytest.raises(InputError, match=r"model\.pt: expected a network's description, found"):
+        load_network(path, CLASSES)
+
+
+def adopt(saved: Path, output: Path, **changes) -> None:
+    given = {"backbone": "resnet18", "feature_channels": 8, "output_stride": 32} | changes
+    given |= {"classes": CLASSES, "checkpoint": saved, "output": output}
+    adopt_checkpoint.main(SimpleNamespace(**given))
+
+
+def test_a_checkpoint_of_another_network_than_the_configured_is_not_adopted(saved, tmp_path):
+    adopt(saved, tmp_path / "same.pt")
+    assert load_network(tmp_path / "same.pt", CLASSES).description == DESCRIPTION
+    with pytest.raises(InputError) as error:
+        adopt(saved, tmp_path / "other.pt", output_stride=16, feature_channels=256)
+    expected = "feature_channels 8 instead of 256, output_stride 32 instead of 16"
+    assert str(error.value).endswith(f"expected the network described, found {expected}")
+    assert not (tmp_path / "other.pt").exists()
 
 
 def test_bare_tensor_is_no_checkpoint(tmp_path):

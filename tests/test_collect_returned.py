@@ -618,6 +618,32 @@ def test_hostile_archives_are_refused_and_nothing_is_written(city, capsys, kind,
     assert everything(city.folder.parent) == before
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_archives_of_any_compression_are_named(city, capsys, method):
+    write_all(city)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.write(some(city, "day/a b"), "day/a b.png")
+    some(city, "day/a b").unlink()
+    data = bytearray(buffer.getvalue())
+    for at in range(50, 60):  # in what is compressed, behind LZMA's own header
+        data[at] ^= 0xFF
+    (city.returned / "broken.zip").write_bytes(data)
+    assert any("broken.zip" in line for line in problems(city, capsys))
+
+
+def test_a_manifest_that_leads_elsewhere_writes_nothing_there(city, capsys):
+    write_all(city)
+    (city.returned / "evil.png").write_bytes(some(city, "day/a b").read_bytes())
+    manifest = pd.read_csv(city.folder / "manifest.csv")
+    manifest.loc[0, "image_id"] = "../../evil"
+    manifest.to_csv(city.folder / "manifest.csv", index=False)
+    before = everything(city.folder.parent)
+    (line,) = problems(city, capsys)
+    assert "../../evil: expected an image of the data set, found none" in line
+    assert everything(city.folder.parent) == before
+
+
 def everything(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*")}
 

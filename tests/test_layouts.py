@@ -1,5 +1,6 @@
 """Which images, labels, drives and frames the readers find in the data sets' own folders."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -336,3 +337,14 @@ def test_unknown_layout_and_split_are_named(tmp_path):
         list_items("kitti", tmp_path, "train")
     with pytest.raises(InputError, match="found 'test'"):
         list_items("folder", tmp_path, "test")
+
+
+def test_names_that_are_no_text_are_all_named(tmp_path, capsys):
+    touch(tmp_path, "train/images/gross/1.png")
+    for name in (b"stra\xdfe.png", b"\xff.png"):
+        (tmp_path / "train/images" / os.fsdecode(name)).touch()
+    with pytest.raises(InputError):
+        list_items("folder", tmp_path, "train")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.count("expected a name in UTF-8") for line in lines] == [1, 1]
+    assert "stra\\udcdfe.png'" in lines[0] + lines[1]

@@ -1,14 +1,18 @@
 """Batch-norm statistics are those of the images that a model is used on."""
 
 import argparse
+import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from mada.nn import runtime
 from mada.nn.datasets import WholeImages
+from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.normalisation import estimate_statistics, spread
 from tiny import index_of, make_tiny
 
@@ -18,6 +22,7 @@ class OneNorm(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.description = NetworkDescription("resnet18", 5, output_stride=16)
         self.norm = nn.BatchNorm2d(3, momentum=0.1)
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
@@ -54,6 +59,21 @@ def test_nothing_else_of_the_network_changes(here, images):
     assert not network.training
     assert network.norm.momentum == 0.1
     assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
+
+
+def test_a_tiny_image_alone_of_its_size_is_no_obstacle(here, tmp_path):
+    """Its deepest map is a single value, of which no variance can be had; all else counts it."""
+    rows = []
+    for name, size in (("tiny", (16, 16)), ("a", (64, 64)), ("b", (64, 64))):
+        noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{name}.png")
+        rows.append({"image": str(tmp_path / f"{name}.png"), "width": size[0], "height": size[1]})
+    network = DeepLabV3Plus(NetworkDescription("resnet18", 5, 8, 16))
+    with_tiny, without = copy.deepcopy(network), copy.deepcopy(network)
+    for trained, chosen in ((with_tiny, rows), (without, rows[1:])):
+        estimate_statistics(trained, WholeImages(pd.DataFrame(chosen), None, None), 2, here, 0)
+        assert all(value.isfinite().all() for value in trained.state_dict().values())
+    assert not torch.equal(with_tiny.stem[1].running_mean, without.stem[1].running_mean)
 
 
 def test_of_many_images_some_evenly_spread_are_taken_and_mixed():

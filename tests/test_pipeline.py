@@ -341,7 +341,10 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
 
 
 def test_settings_that_the_data_cannot_meet_stop_the_run_before_training(tmp_path):
-    folder = make_project(tmp_path, budget=13, source_anchors=13)
+    folder = make_project(tmp_path, budget=12)
+    result = snakemake(folder, "--show-failed-logs", "results/demo/index/settings.json")
+    assert "error: variants: M4 needs images without annotation" in result.stderr
+    folder = make_project(tmp_path / "more", budget=13, source_anchors=13)
     result = snakemake(folder, "--show-failed-logs")
     assert result.returncode != 0
     assert "error: source_anchors: expected at most the 12 images" in result.stderr

@@ -1,6 +1,7 @@
 """What the figure steps promise: pictures that show what they are given, the same bytes again."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -215,6 +216,16 @@ def test_the_gallery_shows_the_first_by_rank_where_there_are_too_many(selection)
     described = read_selection(selection)
     shown = [(n, [row["rank"] for row in rows]) for n, _, rows in by_anchor(described, 3)]
     assert shown == [(0, [1, 3]), (2, [2])]
+
+
+def test_ids_are_drawn_as_they_are(selection):
+    """A pair of $ would be a formula to matplotlib, and one that makes no sense an error."""
+    renamed = re.sub("town_00000(.)", r"price_$\1_to_${_", selection.read_text())
+    (selection.parent / "renamed.json").write_text(renamed)
+    output = selection.with_name("out.png")
+    plain = drawn(plot_selection, output, "--selection", selection)
+    odd = drawn(plot_selection, output, "--selection", selection.parent / "renamed.json")
+    assert odd.shape == plain.shape and (odd != plain).any()
 
 
 def test_images_of_the_selection_that_are_gone_are_named(selection):

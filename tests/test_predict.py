@@ -1,8 +1,6 @@
 """Labels of whole folders: any size, whole or by windows, as the network says."""
 
-import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,6 @@ from PIL import Image
 import predict
 from mada.annotation.classes import annotation_classes
 from mada.images import read_image
-from mada.layouts import IMAGE_SUFFIXES
 from mada.nn.checkpoints import save_network
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.runtime import Runtime
@@ -75,12 +72,6 @@ def test_whole_images_get_the_class_of_the_largest_logit_as_label_ids(folder, ne
         assert label.shape == size[::-1]
         # Bytes of a batch differ from those of one image where two logits are all but equal.
         assert (label == classes.label_ids(expected)).mean() > 0.999
-
-
-def test_the_rules_watch_the_files_that_the_step_takes_for_images():
-    rules = (Path(__file__).parents[1] / "workflow/rules/paths.smk").read_text()
-    (suffixes,) = re.findall(r"^IMAGE_SUFFIXES = \((.*?)\)", rules, re.MULTILINE)
-    assert tuple(re.findall(r'"(.*?)"', suffixes)) == IMAGE_SUFFIXES
 
 
 def test_a_working_size_gives_labels_at_full_size(folder):

@@ -123,6 +123,8 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"budget": 16}, []),
         ({"budget": "100%", "variants": ["M1+"]}, []),
         ({"budget": "100%", "variants": ["M3"]}, ["variants: M3 needs images without label"]),
+        ({"budget": "100%", "variants": ["M3"], "exclude": __file__}, []),
+        (HELD_OUT | {"budget": "100%", "variants": ["M3"]}, []),
         (training(resize_range=[1.5, 0.5]), ["training.resize_range: expected the smaller ratio"]),
         (training(resize_range=[1, 1]), []),
         (training(resize_range=[0.5]), ["training.resize_range: [0.5] is too short"]),

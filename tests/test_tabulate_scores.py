@@ -97,6 +97,19 @@ def test_share_of_the_way_to_all_labels_is_averaged_over_seeds(summary):
     assert summary.loc[("Mu", "all"), "closed"] == pytest.approx(100)
 
 
+@pytest.mark.parametrize("upper", [0.2, 0.1])
+def test_a_way_of_no_length_or_back_has_no_shares(tmp_path, upper):
+    of_variant = {"M0": (0.2, 0.2), "M1": (0.25, 0.26), "Mu": (0.4, upper)}
+    rows = [
+        entry(tmp_path, seed, "all" if variant == "Mu" else "mada", variant, miou)
+        for variant, of_seeds in of_variant.items()
+        for seed, miou in enumerate(of_seeds)
+    ]
+    summary = step.summarise(step.read_scores(rows, PAPER, "5%"))
+    assert summary["closed"].isna().all()
+    assert "%" not in step.markdown(summary, 4, "").split("M0 to Mu |")[1]
+
+
 def test_adaptation_is_compared_with_the_control_that_trained_as_long(tmp_path):
     rows = [
         entry(tmp_path, seed, "mada", variant, miou)

@@ -553,3 +553,25 @@ def test_annotations_of_earlier_rounds_are_trained_on_too(
     with pytest.raises(InputError, match="was annotated in an earlier round too"):
         more = ("--earlier", data.active)
         adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", *rounds[:2], *more))
+
+
+def test_every_round_draws_source_crops_of_its_own(
+    data, uninterrupted, tmp_path, monkeypatch, torch_settings
+):
+    """What an earlier round was trained on is not gone through again in the same order."""
+    index = pd.read_csv(data.active)
+    files = [tmp_path / f"{n}.csv" for n in range(3)]
+    for n, file in enumerate(files):
+        index[n : n + 1].to_csv(file, index=False)
+    drawn = []
+    for number, file in enumerate(files):
+        found = []
+        monkeypatch.setattr(finetune, "run_training", lambda *given, into=found: into.extend(given))
+        words = (*COMMON, "--source", data.source, "--target", file, "--statistics", data.target)
+        words += ("--iterations", 4, "--model", uninterrupted / "model.pt")
+        words += ("--output", tmp_path / "m.pt", "--history", tmp_path / "h.csv")
+        words += ("--earlier", *files[:number]) if number else ()
+        finetune.main(finetune.parser().parse_args([str(word) for word in words]))
+        source = found[3][0]
+        drawn.append([crop.numpy().tobytes() for x, *_ in source.batches(2, 0, 4, 0) for crop in x])
+    assert len({crop for crops in drawn for crop in crops}) == 3 * 8

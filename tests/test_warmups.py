@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import warmup
@@ -300,10 +301,45 @@ def test_weights_out_of_reach_are_told_with_where_they_belong(monkeypatch, cause
         raise cause
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
-    args = SimpleNamespace(classes="cityscapes19", backbone="resnet18", weights="IMAGENET1K_V1")
-    args.feature_channels, args.output_stride = 8, 32
     with pytest.raises(InputError) as error:
-        warmup.build(args)
+        warmup.build(PRETRAINED)
     assert found in str(error.value)
     assert "hub/checkpoints/resnet18-f37072fd.pth or on the network" in str(error.value)
     assert "fetch https://download.pytorch.org/models/resnet18-f37072fd.pth" in str(error.value)
+
+
+@pytest.fixture
+def cached_weights(tmp_path, monkeypatch) -> Path:
+    """Where torchvision keeps a ResNet-18's weights, once they are there."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    return tmp_path / "hub/checkpoints/resnet18-f37072fd.pth"
+
+
+PRETRAINED = SimpleNamespace(
+    classes="cityscapes19",
+    backbone="resnet18",
+    weights="IMAGENET1K_V1",
+    feature_channels=8,
+    output_stride=16,
+)
+
+
+def test_the_encoder_starts_from_the_weights_named(cached_weights):
+    torch.manual_seed(0)
+    theirs = torchvision.models.resnet18()
+    torch.save(theirs.state_dict(), cached_weights)
+    network = warmup.build(PRETRAINED)
+    assert torch.equal(network.stem[0].weight, theirs.conv1.weight)
+    assert torch.equal(network.layer4[1].conv2.weight, theirs.layer4[1].conv2.weight)
+
+
+def test_weights_that_hold_code_are_refused_and_do_not_run(cached_weights):
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (cached_weights.with_name("ran"),)
+
+    torch.save({"conv1.weight": Code()}, cached_weights)
+    with pytest.raises(InputError, match="weights IMAGENET1K_V1: expected them at"):
+        warmup.build(PRETRAINED)
+    assert not cached_weights.with_name("ran").exists()

@@ -94,9 +94,19 @@ def test_each_mistake_of_a_row_is_named_with_its_number(row, message):
             "^class table: expected 2 to 254 classes, found 255$",
         ),
         ({"sky": SKY}, [], "^class table: expected a list of classes, found "),
+        (
+            [CAR | {"ids": [0]}, SKY | {"ids": list(range(1, 256))}],
+            [],
+            "^void ids: expected a value that is no class's, found none left$",
+        ),
+        (
+            [SKY | {"name": "clear sky"}, CAR | {"name": "clear_sky"}],
+            [],
+            "^class table: row 2: expected a name of its own, found 'clear_sky', which row 1 has$",
+        ),
         ([SKY, CAR], [256], r"^void ids: expected whole numbers of 0 to 255, found \[256\]"),
     ],
-    ids=["one class", "255 classes", "no list", "void ids"],
+    ids=["one class", "255 classes", "no list", "all values", "alike", "void ids"],
 )
 def test_mistakes_of_the_whole_table_are_named(table, void, message):
     with pytest.raises(InputError, match=message):

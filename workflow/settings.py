@@ -28,6 +28,11 @@ def typed(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
 
 
+def unlabelled_for(config: Mapping) -> list[str]:
+    """Return the variants to train that need images without annotation."""
+    return [variant for variant in NEED_UNLABELLED if variant in config.get("variants", [])]
+
+
 def added_up(budgets: Iterable[str | int]) -> tuple[Decimal, Decimal]:
     """Return the sum of the budgets that are shares, in percent, and of those that are counts."""
     texts = [str(budget) for budget in budgets]
@@ -161,8 +166,8 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     if share > 100 and not refused:
         yield "rounds", f"expected shares of up to 100% in all, found {share}%"
     everything = config.get("strategy") == "all" or share == 100
-    for variant in NEED_UNLABELLED:
-        if everything and variant in config.get("variants", []):
+    if everything and not config.get("exclude") and not config.get("annotation_holdout"):
+        for variant in unlabelled_for(config):
             found = "needs images without label, all are to be labelled: expected [M1+] or []"
             yield "variants", f"{variant} {found}"
 

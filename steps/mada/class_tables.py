@@ -99,6 +99,8 @@ def _problems(table: object, void_ids: object) -> list[str]:
                 )
             owners.setdefault(claim, number)
         problems += [f"class table: row {number}: {problem}" for problem in wrong]
+    if not void_ids and sum(kind == "ids" for kind, _ in owners) == 256:
+        problems.append("void ids: expected a value that is no class's, found none left")
     return problems
 
 
@@ -111,7 +113,7 @@ def _checked_row(row: object, void_ids: list[int]) -> tuple[list[str], list[tupl
     name, colour = row.get("name"), row.get("colour")
     ids, cities = row.get("ids", []), row.get("cityscapes", [])
     if isinstance(name, str) and name.strip():
-        claims.append(("a name", name))
+        claims.append(("a name", name.replace(" ", "_")))  # so columns of tables are named
     else:
         problems.append(f"expected a name, found {name!r}")
     if _are_bytes(colour) and len(colour) == 3:

@@ -33,6 +33,7 @@ VARIANT_COLOURS = {
 plt.rcParams.update(
     {
         "font.size": PLAIN,
+        "text.parse_math": False,  # a $ in an id is a $
         "axes.titlesize": LARGE,
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",

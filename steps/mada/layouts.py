@@ -8,7 +8,6 @@ A pattern is relative to a data set's root.  ``*`` and ``?`` stand for character
 """
 
 import argparse
-import glob
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mada.cli import InputError
+from mada.cli import InputError, refuse
 from mada.labels import CLASS_SETS, train_id_table
+from mada.listing import image_files
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 SPLITS = ("train", "tune", "val")
 _WILDCARDS = re.compile(r"([*?]+)")
 # The share of each CamVid drive that trains, rounded, and that tunes, rounded down, in order of
@@ -66,10 +65,7 @@ def _images(root: Path, pattern: str) -> list[Path]:
     folder = root.joinpath(*parts[:fixed])
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of images, found none")
-    # Unlike Path.glob this passes hidden files over and follows links to folders.
-    names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
-    found = {root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES}
-    found = sorted(path for path in found if path.is_file())
+    found = image_files(root, pattern)
     if not found:
         inside = PurePosixPath(*parts[fixed:])
         raise InputError(f"{folder}: expected images ({inside}), found none")
@@ -307,7 +303,14 @@ def list_items(
     if not items:
         raise InputError(f"{root}: expected images in split {split!r}, found none")
     refuse_twins(items)
+    odd = [ascii(str(item.image)) for item in items if not _is_text(item)]
+    refuse([f"{name}: expected a name in UTF-8" for name in odd], str(root))
     return items
+
+
+def _is_text(item: Item) -> bool:
+    """Whether a file name can be written down; what is no UTF-8 arrives as surrogates."""
+    return not re.search("[\ud800-\udfff]", f"{item.image}{item.label}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,8 @@ from snakemake.utils import validate
 STEPS = Path(workflow.basedir).resolve().parent / "steps"
 sys.path[:0] = [workflow.basedir, str(STEPS)]
 from mada.annotation.handover import HANDED_OUT, RETURNED, returned_files
-from settings import WITHOUT_DISCRIMINATOR, setting_problems, typed
+from mada.listing import image_files
+from settings import WITHOUT_DISCRIMINATOR, setting_problems, typed, unlabelled_for
 from sources import imported_modules, registered_strategies
 
 on_command_line = workflow.config_settings.config
@@ -213,8 +214,11 @@ def memory_of_copies(wildcards, input, attempt, pairs=0):
 
 
 def memory_to_choose(wildcards, input, attempt):
-    """MB for a strategy that chooses a set."""
-    pairs = 2.5 if STRATEGIES[wildcards.strategy].all_pairs else 0
+    """MB for a strategy that may choose a set."""
+    strategy = STRATEGIES[wildcards.strategy]
+    if not strategy.per_budget:
+        return LIGHT["mem_mb"](wildcards, attempt)
+    pairs = 2.5 if strategy.all_pairs else 0
     return memory_of_copies(wildcards, input, attempt, pairs)
 
 
@@ -280,8 +284,13 @@ def checked_flags(study=None):
     names = ("source_anchors", "target_anchors", "exclude", "include")
     budget = "rounds" if config["rounds"] else "budget"
     settings = {name: config[name] for name in (budget, *names)}
+    if not config[
+        "annotation_holdout"
+    ]:  # images held out are unlabelled to the training
+        settings["unlabelled_for"] = unlabelled_for(config)
     if study == "budgets":
         settings |= {"rounds": None, "budget": config["study_budgets"]}
+        settings["unlabelled_for"] = None  # each is of M1 alone
     if study == "anchors":
         most = max(config["study_anchors"])
         settings |= {"source_anchors": most, "target_anchors": most}

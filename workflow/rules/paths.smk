@@ -287,9 +287,6 @@ def tables(table):
     return list(dict.fromkeys(result_file(*row) for row in rows))
 
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-
-
 def final_files(files_of):
     """What becomes of the final model of each seed; of one that waits the word that says so."""
     variant = config["final_variant"]
@@ -320,8 +317,7 @@ def images_to_predict(wildcards):
         raise WorkflowError(
             "predict_images: expected a folder of images, found none: add --config predict_images=…"
         )
-    found = sorted(Path(config["predict_images"]).rglob("*"))
-    return [str(path) for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
+    return list(map(str, image_files(Path(config["predict_images"]), "**/*")))
 
 
 def scores_to_report(wildcards):

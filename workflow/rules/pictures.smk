@@ -137,6 +137,9 @@ rule plot_panels:
         classes=CLASS_TABLE,
         images="results/{preset}/index/target_val.csv",
         scores=lambda wildcards: list(panel_rows(wildcards).values()),
+        panels=lambda wildcards: [
+            panel_folder(scores) for scores in panel_rows(wildcards).values()
+        ],
     output:
         report(
             "results/{preset}/figures/warmup-{method}/{strategy}-K{k}-b{budget}-V{v}/panels.png",
@@ -158,7 +161,7 @@ rule plot_panels:
         flags=flags(classes=CLASSES, encoding=encoding(config["target_layout"])),
         rows=lambda wildcards: " ".join(
             flags(
-                prediction=(name, scores.removesuffix(".json") + "-panels"),
+                prediction=(name, panel_folder(scores)),
                 scores=(name, scores),
             )
             for name, scores in panel_rows(wildcards).items()

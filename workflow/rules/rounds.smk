@@ -59,6 +59,8 @@ use rule rank_targets as rank_targets_again with:
         "logs/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/rank_targets.tsv"
     wildcard_constraints:
         round=r"[1-9]\d*",
+    resources:
+        **LIGHT | {"mem_mb": memory_to_choose},
     params:
         flags=ranking_flags,
         budget=lambda wildcards, input: flags(

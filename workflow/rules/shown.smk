@@ -55,6 +55,11 @@ def panel_rows(wildcards):
     }
 
 
+def panel_folder(scores):
+    """The predictions that were written with a score."""
+    return scores.removesuffix(".json") + "-panels"
+
+
 def variant_scores(wildcards, variant):
     """Scores of a variant, one file a seed."""
     strategy = "all" if variant == "Mu" else wildcards["strategy"]

@@ -1,6 +1,7 @@
 """The classes as people and tools see them: names, label ids and colours, unlabelled included."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -9,8 +10,9 @@ from mada.labels import CLASS_SETS, UNKNOWN, VOID, class_set, train_id_table
 # What CVAT calls the pixels that nobody has painted, and the colour it gives them in its masks.
 UNLABELLED = "background"
 UNLABELLED_COLOUR = (0, 0, 0)
-# Taken in turn where a class of the table is black, which masks keep for unlabelled pixels.
-_SPARE_COLOURS = ((255, 255, 255), (255, 0, 255), (0, 255, 255), (255, 255, 0))
+# The first that no class has is for a class that is black in the table, since masks keep black for
+# unlabelled pixels. They are more than classes may be.
+_SPARE_COLOURS = tuple(product((255, 0, 128, 192, 64, 32, 224), repeat=3))
 
 Colour = tuple[int, int, int]
 

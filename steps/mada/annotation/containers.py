@@ -4,6 +4,7 @@ Nothing of an archive is ever written to the disk, so that no name in it can lea
 archive with such names is refused all the same, since no tool writes one.
 """
 
+import lzma
 import os
 import stat
 import zipfile
@@ -18,7 +19,10 @@ from mada.cli import InputError
 FILES_PER_IMAGE, SPARE_FILES, MOST_FILES = 64, 1000, 40_000
 LARGEST_FILE = 1 << 30  # bytes, unpacked; a JSON export of some hundred images takes a tenth
 LARGEST_ARCHIVE = 16 << 30  # bytes, unpacked: exports may hold the images too
-_READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_READ_ERRORS = (
+    *(OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, RuntimeError, ValueError),
+)
 
 
 def file_limit(images: int) -> int:

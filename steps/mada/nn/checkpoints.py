@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import pickle
 from importlib import metadata
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def load_plain(path: Path) -> dict:
     """
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
+    except Exception as error:  # a damaged file may raise nearly any
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: expected a checkpoint of tensors, found {reason}") from error
     if not isinstance(value, dict):
@@ -120,7 +119,10 @@ def load_network(path: Path, classes: str) -> DeepLabV3Plus:
         If the file is not a checkpoint of this format and class set, or a tensor does not fit.
     """
     value = _checked(path, classes, "network")
-    network = DeepLabV3Plus(NetworkDescription(**value["network"]))
+    try:
+        network = DeepLabV3Plus(NetworkDescription(**value["network"]))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: expected a network's description, found {error}") from error
     load_state(network, value["state_dict"], path)
     return network
 

@@ -8,11 +8,14 @@ averaged from; the 1x1 classifier f_C reads it (MADA, section 4.2).
 
 import re
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
+
+from mada.cli import InputError
 
 # Mean and standard deviation of ImageNet in RGB, the scale torchvision's weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -83,6 +86,27 @@ def dilate_last_stage(stage: nn.Sequential) -> None:
                 module.padding = (2, 2)
 
 
+def pretrained(backbone: str, weights: str) -> dict[str, Tensor]:
+    """State dict of a torchvision network, from torch's cache or else from the network.
+
+    Raises
+    ------
+    InputError
+        If it cannot be had, or the file there is damaged or holds more than tensors.
+    """
+    entry = torchvision.models.get_model_weights(backbone)[weights]
+    try:
+        # torchvision's own builders would run whatever code a file in the cache holds.
+        return entry.get_state_dict(check_hash=True, weights_only=True)
+    except Exception as error:  # no network, a full disk, and all that a damaged file may raise
+        place = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+        found = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"weights {weights}: expected them at {place} or on the network, found {found}; "
+            f"fetch {entry.url} elsewhere and place it there"
+        ) from error
+
+
 class DeepLabV3Plus(nn.Module):
     """Segmentation network f_C(f_E(x)).
 
@@ -99,6 +123,8 @@ class DeepLabV3Plus(nn.Module):
     ValueError
         If the backbone is not a torchvision ResNet, the weights are none of it, or the output
         stride is not 16 or 32.
+    InputError
+        If the weights are neither in torch's cache nor on the network, or damaged.
     """
 
     def __init__(self, description: NetworkDescription, weights: str | None = None):
@@ -121,7 +147,9 @@ class DeepLabV3Plus(nn.Module):
                 f"output_stride: expected {OUTPUT_STRIDES}, found {description.output_stride}"
             )
         self.description = description
-        resnet = torchvision.models.get_model(description.backbone, weights=weights)
+        resnet = torchvision.models.get_model(description.backbone)
+        if weights is not None:
+            resnet.load_state_dict(pretrained(description.backbone, weights))
         if description.output_stride == 16:
             dilate_last_stage(resnet.layer4)
         width, depth = description.feature_channels, resnet.fc.in_features

@@ -70,13 +70,15 @@ def estimate_statistics(
     ----------
     images : WholeImages
         Of more than ``MOST_IMAGES``, as many evenly spread; mixed, since each batch is normalised
-        by itself on the way and neighbouring frames are alike.
+        by itself on the way and neighbouring frames are alike.  One that no variance can be had
+        of, having a single value in the deepest map, is normalised by the statistics of before.
     """
     was_training = network.training
-    network.train()
     moments = [_Moments(norm) for norm in _batch_norms(network)]
     _, loader = images.batches(batch, workers, spread(images.sizes, MOST_IMAGES))
     for pixels, _ in progress(loader, "batch-norm statistics"):
+        # The deepest map of one tiny image is a single value, which has no variance.
+        network.train(len(pixels) > 1 or max(pixels.shape[2:]) > network.description.output_stride)
         with runtime.autocast():
             network.encode(runtime.images(pixels))
     for moment in moments:

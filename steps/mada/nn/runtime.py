@@ -33,6 +33,11 @@ class Runtime:
     processes: int = 1
     claim: FileLock | None = None  # of the GPU in use, until the process ends
 
+    def wait(self) -> None:
+        """Go on once every process has come here."""
+        if self.processes > 1:
+            dist.barrier()
+
     def autocast(self) -> AbstractContextManager:
         dtype = PRECISIONS[self.precision]
         return torch.autocast(self.device.type, dtype, enabled=self.precision != "fp32")

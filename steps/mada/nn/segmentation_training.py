@@ -80,6 +80,13 @@ def run_training(
     every output stands.
     """
     finished = finished or (lambda: network)
+    stride = network.description.output_stride
+    together = args.batch_size // (args.accumulate * runtime.processes)
+    if args.batch_norm == "batch" and together == 1 and max(args.crop) <= stride:
+        raise InputError(
+            f"crop: expected more than {stride} pixels a side for an image at a time, found "
+            f"{'x'.join(map(str, args.crop))}: batch norm would see a single value"
+        )
     inputs = [*inputs, args.statistics, *([args.tune] if args.tune else [])]
     computed = {"on": runtime.device.type, "in": runtime.precision, "by": runtime.processes}
     first = runtime.rank == 0

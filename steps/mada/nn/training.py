@@ -127,6 +127,7 @@ def train(
     """
     start, rows = 0, []
     saved = resume.load()
+    runtime.wait()  # with no iteration left, the state could be gone before the last had read it
     if saved is not None:
         start, rows = saved["iteration"], saved["history"]
         for name, thing in stateful.items():
