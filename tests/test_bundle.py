@@ -188,6 +188,23 @@ def test_the_gallery_shows_every_image_by_relative_links_that_lead_somewhere(han
         assert image_id in page.shown
 
 
+def test_the_gallery_tells_of_every_image_what_the_manifest_says(tmp_path, rng):
+    handed = hand_out(tmp_path, "cityscapes19", rng)
+    manifest = pd.read_csv(handed.folder / "manifest.csv").astype({"anchor": object})
+    manifest.loc[1, "anchor"] = ""  # as of a strategy that has none
+    manifest.to_csv(handed.folder / "manifest.csv", index=False)
+    bundle = bundle_of(handed)
+    shown = Page((bundle / "gallery.html").read_text(encoding="utf-8")).shown
+    for row in manifest.itertuples():
+        open_share = (pre_annotation(handed, row.image_id) == VOID).mean()
+        facts = f"{row.width} × {row.height} pixels, {open_share:.0%} open, score {row.score:.4g}"
+        facts += ", nearest anchor 0" if row.anchor == 0 else ""
+        assert re.search(rf"{row.rank}\W+{re.escape(row.image_id)}\s+{facts}\s", shown), shown
+    pictures = [bundle / f"gallery/0001{end}.jpg" for end in ("", "-pre-annotation")]
+    plain, overlay = (np.int16(Image.open(picture)) for picture in pictures)
+    assert np.abs(plain - overlay).mean() > 20
+
+
 def test_the_gallery_darkens_open_pixels_and_colours_the_others(handed, bundle):
     from mada.annotation.gallery import overlaid
 

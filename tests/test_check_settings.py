@@ -6,7 +6,7 @@ import pytest
 
 from check_settings import budget_problems
 from mada.files import read_csv, read_json, write_csv
-from tiny import error_lines, index_of, make_tiny, run_step
+from tiny import error_lines, index_of, make_tiny, run_here
 
 GOOD = {
     "--strategies": ("mada", "random"),
@@ -30,7 +30,7 @@ def check(indexes: Path, without: tuple = (), **changes: tuple):
     chosen = good | {"--" + name.replace("_", "-"): value for name, value in changes.items()}
     words = [word for flag, values in chosen.items() for word in (flag, *values)]
     files = ("--source", indexes / "source.csv", "--target", indexes / "target.csv")
-    return run_step("check_settings", *files, *words, "--output", indexes / "settings.json")
+    return run_here("check_settings", *files, *words, "--output", indexes / "settings.json")
 
 
 def test_good_settings_pass(indexes):

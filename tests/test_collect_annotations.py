@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mada.labels import train_id_table
-from tiny import error_lines, index_of, make_tiny, run_step
+from tiny import error_lines, index_of, make_tiny, run_here
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def work(pristine, tmp_path) -> SimpleNamespace:
 
 
 def collect(work: SimpleNamespace):
-    return run_step(
+    return run_here(
         *("collect_annotations", "--manifest", work.manifest, "--index", work.index),
         *("--layout", "cityscapes", "--root", work.root, "--classes", "cityscapes19"),
         *("--output", work.output),
@@ -118,7 +118,7 @@ def test_labels_of_ones_own_folder_and_class_table(tmp_path):
     pd.DataFrame(manifest).to_csv(tmp_path / "manifest.csv", index=False)
 
     def collect_by(label_glob: str):
-        return run_step(
+        return run_here(
             *("collect_annotations", "--manifest", tmp_path / "manifest.csv"),
             *("--index", tmp_path / "index.csv", "--layout", "folder", "--root", root),
             *("--image-glob", "rgb/*/*.jpg", "--label-glob", label_glob, "--classes", classes),

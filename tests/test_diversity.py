@@ -10,7 +10,7 @@ import pytest
 
 from mada.diversity import adjacent_picks, coverage
 from mada.files import read_json
-from tiny import error_lines, run_step
+from tiny import error_lines, run_here
 
 
 def drive(frames: dict[str, list[int]]) -> pd.DataFrame:
@@ -101,7 +101,7 @@ def measure(files: Path, *manifests: str, **changes: str):
     words += [
         f"--{name}={value}" for name, value in ({"classes": "cityscapes19"} | changes).items()
     ]
-    return run_step("measure_selection", *words)
+    return run_here("measure_selection", *words)
 
 
 def test_the_step_writes_what_a_table_compares_strategies_by(files):

@@ -28,13 +28,7 @@ CLASSES, CHANNELS, BATCH = "cityscapes19", 8, 3
 COMMON = ("--classes", CLASSES, "--batch-size", BATCH, "--device", "cpu")
 
 
-@pytest.fixture(autouse=True)
-def torch_settings():
-    """Put back what a step sets for its whole process."""
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(strict)
+pytestmark = pytest.mark.usefixtures("torch_settings")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mada.labels import train_id_table
-from tiny import deep_png, error_lines, index_of, make_tiny, run_step
+from tiny import deep_png, error_lines, index_of, make_tiny, run_here
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def run_index(
     *more: str,
     classes: str = "cityscapes19",
 ):
-    return run_step(
+    return run_here(
         *("index_dataset", "--layout", layout, "--root", root, "--split", split),
         *("--labels", labels, "--classes", classes, "--output", output, *more),
     )
@@ -295,7 +295,7 @@ def photos(tmp_path) -> Path:
 
 
 def index_photos(photos: Path, output: Path, labels: str, *more: object):
-    return run_step(
+    return run_here(
         *("index_dataset", "--layout", "folder", "--root", photos, "--split", "train"),
         *("--labels", labels, "--classes", photos.parent / "classes.json"),
         *("--image-glob", "rgb/*", "--output", output, *more),

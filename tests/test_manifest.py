@@ -9,7 +9,7 @@ from PIL import Image
 
 from mada.cli import InputError
 from mada.manifest import active_samples, budget_count
-from tiny import error_lines, index_of, make_tiny, run_step
+from tiny import error_lines, index_of, make_tiny, run_here
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def write_ranking(path: Path, ids: list[str], anchors: list | None = None) -> Pa
 
 
 def run_write_manifest(tmp_path: Path, index: Path, ranking: Path, budget: str, *more: object):
-    return run_step(
+    return run_here(
         *("write_manifest", "--ranking", ranking, "--index", index, "--budget", budget),
         *("--output", tmp_path / "out" / "manifest.csv", *more),
     )

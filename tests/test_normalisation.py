@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mada.nn import runtime
+from mada.nn import normalisation, runtime
 from mada.nn.datasets import WholeImages
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.normalisation import estimate_statistics, spread
@@ -59,6 +59,15 @@ def test_nothing_else_of_the_network_changes(here, images):
     assert not network.training
     assert network.norm.momentum == 0.1
     assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
+
+
+def test_of_more_images_than_are_needed_only_some_are_seen(here, images, monkeypatch):
+    monkeypatch.setattr(normalisation, "MOST_IMAGES", 3)
+    network, seen = OneNorm(), []
+    network.norm.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    estimate_statistics(network, images, 2, here, 0)
+    assert sum(seen) == 3
+    assert not network.norm._forward_pre_hooks  # nothing goes on watching
 
 
 def test_a_tiny_image_alone_of_its_size_is_no_obstacle(here, tmp_path):

@@ -15,10 +15,15 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.functional import to_tensor
 
 import adapt
+import evaluate
 import finetune
+import pseudo_label
+import warmup
 from mada.cli import InputError
+from mada.files import read_json
 from mada.labels import VOID, label_image, train_id_table
 from mada.nn import segmentation_training
 from mada.nn.arguments import settings
@@ -333,15 +338,6 @@ def test_a_state_is_of_a_compiled_network_or_of_one_that_is_not(data, uninterrup
     assert [name for name in plain if plain[name] != compiled[name]] == ["compile"]
 
 
-@pytest.fixture
-def torch_settings():
-    """Put back what a training sets for its whole process."""
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(strict)
-
-
 def adapt_arguments(data, uninterrupted, folder: Path, variant: str, *more: object) -> tuple:
     return (
         *("adapt", *COMMON, "--source", data.source, "--target", data.active),
@@ -555,6 +551,23 @@ def test_annotations_of_earlier_rounds_are_trained_on_too(
         adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", *rounds[:2], *more))
 
 
+def finetune_arguments(data, uninterrupted, folder: Path, *more: object) -> tuple:
+    return (
+        *("finetune", *COMMON, "--source", data.source, "--target", data.active),
+        *("--statistics", data.target, "--iterations", 4),
+        *("--model", uninterrupted / "model.pt", "--output", folder / "model.pt"),
+        *("--history", folder / "history.csv", *more),
+    )
+
+
+def prepared(monkeypatch, step, arguments: tuple) -> list:
+    """What a training step hands to its loop: args, device, network, streams, iteration, state."""
+    found = []
+    monkeypatch.setattr(step, "run_training", lambda *given, **_: found.extend(given))
+    step.main(step.parser().parse_args([str(word) for word in arguments[1:]]))
+    return found
+
+
 def test_every_round_draws_source_crops_of_its_own(
     data, uninterrupted, tmp_path, monkeypatch, torch_settings
 ):
@@ -565,13 +578,71 @@ def test_every_round_draws_source_crops_of_its_own(
         index[n : n + 1].to_csv(file, index=False)
     drawn = []
     for number, file in enumerate(files):
-        found = []
-        monkeypatch.setattr(finetune, "run_training", lambda *given, into=found: into.extend(given))
-        words = (*COMMON, "--source", data.source, "--target", file, "--statistics", data.target)
-        words += ("--iterations", 4, "--model", uninterrupted / "model.pt")
-        words += ("--output", tmp_path / "m.pt", "--history", tmp_path / "h.csv")
-        words += ("--earlier", *files[:number]) if number else ()
-        finetune.main(finetune.parser().parse_args([str(word) for word in words]))
-        source = found[3][0]
-        drawn.append([crop.numpy().tobytes() for x, *_ in source.batches(2, 0, 4, 0) for crop in x])
-    assert len({crop for crops in drawn for crop in crops}) == 3 * 8
+        rounds = ("--target", file, *(("--earlier", *files[:number]) if number else ()))
+        arguments = finetune_arguments(data, uninterrupted, tmp_path, *rounds)
+        source = prepared(monkeypatch, finetune, arguments)[3][0]
+        drawn += [crop.numpy().tobytes() for x, *_ in source.batches(2, 0, 4, 0) for crop in x]
+    assert len(set(drawn)) == len(drawn) == 3 * 8
+
+
+@pytest.mark.parametrize("step", [warmup, finetune, adapt], ids=["warmup", "finetune", "adapt"])
+def test_learning_rates_fall_by_the_poly_policy(
+    step, data, uninterrupted, tmp_path, monkeypatch, torch_settings
+):
+    """base · (1 - iteration/total)^0.9 (section 4.2); the discriminator has a base of its own."""
+    arguments = {
+        warmup: warmup_arguments(data, tmp_path),
+        finetune: finetune_arguments(data, uninterrupted, tmp_path),
+        adapt: adapt_arguments(data, uninterrupted, tmp_path, "M1+"),
+    }
+    args, _, network, streams, run_iteration, state, *_ = prepared(
+        monkeypatch, step, arguments[step]
+    )
+    segmentation_training.training_mode(network, frozen=True)
+    for iteration in (2, 1):  # of six, four or three; nothing is remembered
+        run_iteration(iteration, [next(stream.batches(2, 0, 1, 0)) for stream in streams])
+        left = (1 - iteration / args.iterations) ** 0.9
+        (group,) = state["optimizer"].param_groups
+        assert group["lr"] == pytest.approx(0.01 * left)
+        if step is warmup:
+            (group,) = state["judge"].param_groups
+            assert group["lr"] == pytest.approx(1e-4 * left) and group["betas"] == (0.9, 0.99)
+
+
+def test_the_tuning_split_is_watched_and_changes_nothing(
+    data, uninterrupted, tmp_path, torch_settings
+):
+    more = ("--tune", data.pseudo, "--tune-every", 3)
+    arguments = warmup_arguments(data, tmp_path, *more)
+    warmup.main(warmup.parser().parse_args([str(word) for word in arguments[1:]]))
+    watched = load_network(tmp_path / "model.pt", CLASSES).state_dict()
+    for name, value in load_network(uninterrupted / "model.pt", CLASSES).state_dict().items():
+        if not name.endswith("num_batches_tracked"):  # which nothing reads
+            assert torch.equal(watched[name], value), name
+    history = pd.read_csv(tmp_path / "history.csv").set_index("iteration")["tune_miou"]
+    assert history.notna().tolist() == [False, False, True, False, False, True]
+    words = ("--images", data.pseudo, "--model", tmp_path / "model.pt", "--classes", CLASSES)
+    words += ("--batch-size", 8, "--device", "cpu", "--output", tmp_path / "scores.json")
+    evaluate.main(evaluate.parser().parse_args([str(word) for word in words]))
+    assert history[6] == pytest.approx(read_json(tmp_path / "scores.json")["miou"], abs=1e-6)
+
+
+def test_predictions_below_the_threshold_stay_open(data, uninterrupted, tmp_path, torch_settings):
+    def predicted(threshold: float) -> np.ndarray:
+        folder = tmp_path / str(threshold)
+        words = ("--images", data.target, "--annotations", data.active, "--threshold", threshold)
+        words += ("--model", uninterrupted / "model.pt", "--classes", CLASSES, "--batch-size", 4)
+        words += ("--device", "cpu", "--output", folder)
+        pseudo_label.main(pseudo_label.parser().parse_args([str(word) for word in words]))
+        index = pd.read_csv(folder / "index.csv")
+        assert index["id"].tolist() == pd.read_csv(data.pseudo)["id"].tolist()
+        return np.stack([np.asarray(Image.open(path)) for path in index["label"]])
+
+    network = load_network(uninterrupted / "model.pt", CLASSES).eval()
+    images = [to_tensor(Image.open(path)) for path in pd.read_csv(data.pseudo)["image"]]
+    with torch.inference_mode():
+        confidence, label = network(torch.stack(images))[0].softmax(dim=1).max(dim=1)
+    threshold = confidence.median().item()
+    expected = torch.where(confidence < threshold, VOID, label).numpy()
+    assert (predicted(0) == label.numpy()).mean() > 0.999
+    assert (predicted(threshold) == expected).mean() > 0.999

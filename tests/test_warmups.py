@@ -145,8 +145,9 @@ def gradients_of(losses: dict[str, torch.Tensor], parts: dict[str, list]) -> lis
     ]
 
 
+@pytest.mark.parametrize("micro_batches", [1, 2])
 @pytest.mark.parametrize("name", ["minent", "adaptseg", "advent", "clan"])
-def test_a_warmup_follows_the_gradients_of_its_losses(name):
+def test_a_warmup_follows_the_gradients_of_its_losses(name, micro_batches):
     """The network's of CE on the source and of what the target is to change by; the
     discriminator's of telling the domains apart (Tsai et al., CVPR 2018, Eqs. 1-3; Vu et al., CVPR
     2019, Eqs. 2-4; Luo et al., CVPR 2019, Eqs. 2-8)."""
@@ -154,10 +155,13 @@ def test_a_warmup_follows_the_gradients_of_its_losses(name):
     method = METHODS[name]
     network = DeepLabV3Plus(NetworkDescription("resnet18", C, 8, 32)).eval()
     judge = None if name == "minent" else Discriminator(C, method.view)
-    made = Warmup(method, CPU, Updates(CPU, 1), network, network, judge, 10)
-    parts = {"network": made.parameters()}
+    made = Warmup(method, CPU, Updates(CPU, micro_batches), network, network, judge, 10)
+    parts = {"network": [*network.parameters(), *(made.second or nn.Module()).parameters()]}
+    assert list(map(id, made.parameters())) == list(map(id, parts["network"]))
     if judge is not None:
         parts["discriminator"] = [*judge.parameters()]
+    kept = [weight for part in made.stateful().values() for weight in part.parameters()]
+    assert {id(w) for w in kept} == {id(w) for part in parts.values() for w in part}
     images = torch.randint(0, 256, (2, 2, 3, 64, 64), dtype=torch.uint8)
     labels = torch.randint(0, C, (2, 64, 64), dtype=torch.uint8)
     made.gather_gradients((images[0], labels, None), (images[1], None, None))

@@ -8,7 +8,7 @@ import pytest
 from mada.class_tables import checked_class_set, read_class_set
 from mada.cli import InputError
 from mada.labels import class_set
-from tiny import error_lines, run_step
+from tiny import error_lines, run_here
 
 SKY = {"name": "sky", "ids": [4, 7], "colour": [70, 130, 180], "cityscapes": ["sky"]}
 CAR = {"name": "car", "ids": [1], "colour": [0, 0, 142], "cityscapes": ["car", "truck"]}
@@ -16,7 +16,7 @@ TREE = {"name": "tree", "ids": [0], "colour": [107, 142, 35], "cityscapes": ["ve
 
 
 def write(output: Path, table: object, void: list[object]):
-    return run_step(
+    return run_here(
         *("write_classes", "--table", json.dumps(table), "--void-ids", *void, "--output", output)
     )
 
@@ -122,7 +122,7 @@ def test_all_mistakes_are_listed_at_once_and_nothing_is_written(tmp_path):
 
 
 def test_table_that_is_no_json_is_refused_in_one_line(tmp_path):
-    result = run_step("write_classes", "--table", "[{", "--output", tmp_path / "classes.json")
+    result = run_here("write_classes", "--table", "[{", "--output", tmp_path / "classes.json")
     (line,) = error_lines(result)
     assert line.startswith("error: class table: expected JSON, found ")
 

@@ -1,16 +1,21 @@
 """A tiny two-domain data set of random blobs, and the ways in which tests run steps on it."""
 
+import importlib
+import io
 import struct
 import subprocess
 import sys
 import zlib
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 from cityscapesscripts.helpers.labels import labels as CITYSCAPES_LABELS
 from PIL import Image
 
+from mada import cli
 from mada.layouts import list_items
 
 STEPS = Path(__file__).parents[1] / "steps"
@@ -118,6 +123,19 @@ def command(step: str, *arguments: object) -> list[str]:
 def run_step(step: str, *arguments: object) -> subprocess.CompletedProcess:
     """Run a step as a program of its own and wait for its end."""
     return subprocess.run(command(step, *arguments), check=False, capture_output=True, text=True)
+
+
+def run_here(step: str, *arguments: object) -> subprocess.CompletedProcess:
+    """As ``run_step``, but in this process: for light steps, whose start would take the longest."""
+    module = importlib.import_module(step)
+    out, error, status = io.StringIO(), io.StringIO(), 0
+    words = command(step, *arguments)
+    with mock.patch.object(sys, "argv", words[1:]), redirect_stdout(out), redirect_stderr(error):
+        try:
+            cli.run_step(module.main, module.parser())
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(words, status, out.getvalue(), error.getvalue())
 
 
 def error_lines(result: subprocess.CompletedProcess) -> list[str]:
