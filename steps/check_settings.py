@@ -46,12 +46,12 @@ def budget_problems(
     known: set[str],
     exclude: set[str],
     include: set[str],
-    adapted: Sequence[str] = (),
+    unlabelled_for: Sequence[str] = (),
 ) -> list[str]:
     """Return what of the budgets, by setting, and of the lists of ids the images cannot give.
 
-    The include list is of the first round, and 100 % of a later one all that are left.  The
-    ``adapted`` variants need images without annotation, which excluded ones are too.
+    The include list is of the first round, and 100 % of a later one all that are left.
+    Variants in ``unlabelled_for`` need images without annotation, which excluded ones are too.
     """
     problems, counts = [], []
     for name, budget in budgets.items():
@@ -73,7 +73,7 @@ def budget_problems(
         problems += [
             f"variants: {variant} needs images without annotation, found that all {len(known)} "
             "are to be annotated"
-            for variant in adapted
+            for variant in unlabelled_for
         ]
     return problems
 

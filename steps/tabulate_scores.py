@@ -15,6 +15,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from mada.class_tables import column_name
 from mada.cli import StepParser, run_step
 from mada.evaluations import stored_evaluation
 from mada.figures import INK, PAGE_WIDTH, SMALL, VARIANT_COLOURS, save_figure
@@ -62,9 +63,7 @@ def read_scores(entries: list[list[str]], reported: Reported, budget: str) -> pd
         row |= {name: percent(scores.get(name)) for name in ("miou", *SUBSETS)}
         paper = reported_score(reported, variant, strategy, budget)
         row |= {f"paper_{name}": paper.get(name, float("nan")) for name in ("miou", "miou_13")}
-        row |= {
-            f"iou_{name.replace(' ', '_')}": percent(value) for name, value in scores["iou"].items()
-        }
+        row |= {f"iou_{column_name(name)}": percent(value) for name, value in scores["iou"].items()}
         row |= {f"paper_{name}": paper.get(name, float("nan")) for name in classes}
         rows.append(row)
     return pd.DataFrame(rows)

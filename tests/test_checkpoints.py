@@ -21,6 +21,7 @@ from mada.nn.checkpoints import (
 )
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
+from tiny import Code
 
 CLASSES = "cityscapes16"
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
@@ -162,20 +163,10 @@ def test_truncated_checkpoint_is_refused(tmp_path):
             load_discriminator(tmp_path / "cut.pt", CLASSES)
 
 
-class _Code:
-    """Pickles as a call that makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("write", [torch.save, lambda v, p: p.write_bytes(pickle.dumps(v))])
 def test_code_in_a_checkpoint_is_refused_and_does_not_run(tmp_path, write):
-    write({"format": 1, "state_dict": _Code(tmp_path / "ran")}, tmp_path / "evil.pt")
+    write({"format": 1, "state_dict": Code(tmp_path / "ran")}, tmp_path / "evil.pt")
     with pytest.raises(InputError, match=r"evil\.pt: expected a checkpoint of tensors"):
         load_network(tmp_path / "evil.pt", CLASSES)
     assert not (tmp_path / "ran").exists()

@@ -28,7 +28,7 @@ from mada.files import (
     write_json,
     write_npy,
 )
-from tiny import STEPS
+from tiny import STEPS, Code
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -212,18 +212,8 @@ def test_array_cut_off_anywhere_is_refused(tmp_path):
             read_npy(tmp_path / "a.npy")
 
 
-class _Code:
-    """Pickles as a call that makes a file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
 def test_pickled_code_is_refused_and_does_not_run(tmp_path):
-    (tmp_path / "a.npy").write_bytes(pickle.dumps(_Code(tmp_path / "ran")))
+    (tmp_path / "a.npy").write_bytes(pickle.dumps(Code(tmp_path / "ran")))
     with pytest.raises(InputError, match=r"a\.npy: expected"):
         read_npy(tmp_path / "a.npy")
     assert not (tmp_path / "ran").exists()

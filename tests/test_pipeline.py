@@ -344,8 +344,8 @@ def test_settings_that_the_data_cannot_meet_stop_the_run_before_training(tmp_pat
     folder = make_project(tmp_path, budget=12)
     result = snakemake(folder, "--show-failed-logs", "results/demo/index/settings.json")
     assert "error: variants: M4 needs images without annotation" in result.stderr
-    folder = make_project(tmp_path / "more", budget=13, source_anchors=13)
-    result = snakemake(folder, "--show-failed-logs")
+    more = ("--config", "budget=13", "source_anchors=13")
+    result = snakemake(folder, "--show-failed-logs", *more)
     assert result.returncode != 0
     assert "error: source_anchors: expected at most the 12 images" in result.stderr
     assert "error: budget: expected 1 to 12 images" in result.stderr

@@ -348,6 +348,15 @@ def adapt_arguments(data, uninterrupted, folder: Path, variant: str, *more: obje
     )
 
 
+def finetune_arguments(data, uninterrupted, folder: Path, *more: object) -> tuple:
+    return (
+        *("finetune", *COMMON, "--source", data.source, "--target", data.active),
+        *("--statistics", data.target, "--iterations", 4),
+        *("--model", uninterrupted / "model.pt", "--output", folder / "model.pt"),
+        *("--history", folder / "history.csv", *more),
+    )
+
+
 ALIGNMENT = ("--alignment-weight", 0.7, "--ema-decay", 0.5)
 ONLINE = ("--pseudo-weight", 1, "--pseudo-source", "online", "--pseudo-threshold", 0)
 FIXED = ("--pseudo-weight", 1, "--pseudo-source", "fixed", "--pseudo-threshold", 0)
@@ -372,16 +381,21 @@ ONE_STEP = (
 )
 
 
+def prepared(monkeypatch, step, arguments: tuple) -> list:
+    """What a training step hands to its loop: args, device, network, streams, iteration, state."""
+    found = []
+    monkeypatch.setattr(step, "run_training", lambda *given, **_: found.extend(given))
+    step.main(step.parser().parse_args([str(word) for word in arguments[1:]]))
+    return found
+
+
 def one_step(monkeypatch, step, arguments: tuple) -> tuple:
     """Run the first iteration of a training step.
 
     Returns the network as it was, its batches (images, labels, inside), and the gradient that each
     weight moved against.
     """
-    found = []
-    monkeypatch.setattr(step, "run_training", lambda *given: found.extend(given))
-    step.main(step.parser().parse_args([str(word) for word in arguments[1:]]))
-    args, device, network, streams, run_iteration, *_ = found
+    args, device, network, streams, run_iteration, *_ = prepared(monkeypatch, step, arguments)
     segmentation_training.training_mode(network, frozen=True)
     before = copy.deepcopy(network)
     batches = [next(stream.batches(args.batch_size, 0, 1, 0)) for stream in streams]
@@ -429,10 +443,8 @@ def mean_alignment(network, images, inside, anchors: torch.Tensor) -> torch.Tens
 def test_fine_tuning_follows_the_gradient_of_equation_6(
     data, uninterrupted, tmp_path, monkeypatch, torch_settings
 ):
-    words = [str(word) for word in adapt_arguments(data, uninterrupted, tmp_path, "M1+", *ONE_STEP)]
-    place = words.index("--variant")
-    del words[place : place + 2]
-    network, (source, active), moved = one_step(monkeypatch, finetune, tuple(words))
+    arguments = finetune_arguments(data, uninterrupted, tmp_path, *ONE_STEP)
+    network, (source, active), moved = one_step(monkeypatch, finetune, arguments)
     loss = sum(mean_cross_entropy(network(x)[0], y) for x, y, _ in (source, active))
     assert_gradient_of(loss, network, moved)
 
@@ -551,23 +563,6 @@ def test_annotations_of_earlier_rounds_are_trained_on_too(
         adapt_here(adapt_arguments(data, uninterrupted, tmp_path, "M1+", *rounds[:2], *more))
 
 
-def finetune_arguments(data, uninterrupted, folder: Path, *more: object) -> tuple:
-    return (
-        *("finetune", *COMMON, "--source", data.source, "--target", data.active),
-        *("--statistics", data.target, "--iterations", 4),
-        *("--model", uninterrupted / "model.pt", "--output", folder / "model.pt"),
-        *("--history", folder / "history.csv", *more),
-    )
-
-
-def prepared(monkeypatch, step, arguments: tuple) -> list:
-    """What a training step hands to its loop: args, device, network, streams, iteration, state."""
-    found = []
-    monkeypatch.setattr(step, "run_training", lambda *given, **_: found.extend(given))
-    step.main(step.parser().parse_args([str(word) for word in arguments[1:]]))
-    return found
-
-
 def test_every_round_draws_source_crops_of_its_own(
     data, uninterrupted, tmp_path, monkeypatch, torch_settings
 ):
@@ -646,3 +641,9 @@ def test_predictions_below_the_threshold_stay_open(data, uninterrupted, tmp_path
     expected = torch.where(confidence < threshold, VOID, label).numpy()
     assert (predicted(0) == label.numpy()).mean() > 0.999
     assert (predicted(threshold) == expected).mean() > 0.999
+
+
+def test_a_batch_of_a_single_value_is_refused(data, tmp_path, torch_settings):
+    arguments = warmup_arguments(data, tmp_path, "--batch-size", 1, "--crop", "32x32")
+    with pytest.raises(InputError, match="crop: expected more than 32 pixels a side for an image"):
+        warmup.main(warmup.parser().parse_args([str(word) for word in arguments[1:]]))

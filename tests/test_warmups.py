@@ -27,7 +27,7 @@ from mada.nn.warmups import (
     mean_entropy,
     weighted_domain_loss,
 )
-from tiny import index_of, make_tiny
+from tiny import Code, index_of, make_tiny
 
 B, C, H, W = 2, 5, 3, 4
 CPU = Runtime(torch.device("cpu"), "fp32")
@@ -339,11 +339,7 @@ def test_the_encoder_starts_from_the_weights_named(cached_weights):
 
 
 def test_weights_that_hold_code_are_refused_and_do_not_run(cached_weights):
-    class Code:
-        def __reduce__(self):
-            return Path.touch, (cached_weights.with_name("ran"),)
-
-    torch.save({"conv1.weight": Code()}, cached_weights)
+    torch.save({"conv1.weight": Code(cached_weights.with_name("ran"))}, cached_weights)
     with pytest.raises(InputError, match="weights IMAGENET1K_V1: expected them at"):
         warmup.build(PRETRAINED)
     assert not cached_weights.with_name("ran").exists()

@@ -115,6 +115,16 @@ def index_of(layout: str, root: Path, split: str = "train", labels: bool = False
     return pd.DataFrame(rows)
 
 
+class Code:
+    """Pickles as a call that makes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
 def command(step: str, *arguments: object) -> list[str]:
     """Command line of a step."""
     return [sys.executable, str(STEPS / f"{step}.py"), *map(str, arguments)]

@@ -28,8 +28,8 @@ def typed(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
 
 
-def unlabelled_for(config: Mapping) -> list[str]:
-    """Return the variants to train that need images without annotation."""
+def adapted_variants(config: Mapping) -> list[str]:
+    """Return the variants to train that need images without annotation, in order."""
     return [variant for variant in NEED_UNLABELLED if variant in config.get("variants", [])]
 
 
@@ -96,7 +96,7 @@ def study_problem(config: Mapping, study: str) -> str | None:
             f"{'there is none' if without else 'there are several rounds'}; "
             f"found {', '.join(sorted(judged))}"
         )
-    if study == "anchors" and not set(config["variants"]) & set(NEED_UNLABELLED):
+    if study == "anchors" and not adapted_variants(config):
         return (
             f"variants: expected one of {', '.join(NEED_UNLABELLED)}, whose target anchors are "
             f"varied; found {', '.join(config['variants']) or 'none'}"
@@ -167,7 +167,7 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
         yield "rounds", f"expected shares of up to 100% in all, found {share}%"
     everything = config.get("strategy") == "all" or share == 100
     if everything and not config.get("exclude") and not config.get("annotation_holdout"):
-        for variant in unlabelled_for(config):
+        for variant in adapted_variants(config):
             found = "needs images without label, all are to be labelled: expected [M1+] or []"
             yield "variants", f"{variant} {found}"
 

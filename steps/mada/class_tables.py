@@ -27,6 +27,11 @@ class ClassSet:
         return len(self.names)
 
 
+def column_name(name: str) -> str:
+    """A class's name as part of the name of a table's column."""
+    return name.replace(" ", "_")
+
+
 def checked_class_set(table: object, void_ids: object, where: str) -> ClassSet:
     """Make a class set of a table that must be free of mistakes.
 
@@ -113,7 +118,7 @@ def _checked_row(row: object, void_ids: list[int]) -> tuple[list[str], list[tupl
     name, colour = row.get("name"), row.get("colour")
     ids, cities = row.get("ids", []), row.get("cityscapes", [])
     if isinstance(name, str) and name.strip():
-        claims.append(("a name", name.replace(" ", "_")))  # so columns of tables are named
+        claims.append(("a name", column_name(name)))  # else two classes would share a column
     else:
         problems.append(f"expected a name, found {name!r}")
     if _are_bytes(colour) and len(colour) == 3:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from mada.class_tables import column_name
 from mada.cli import InputError
 
 # Import names differ; these are the names that packages are installed by.
@@ -90,7 +91,7 @@ def findings(scores: pd.DataFrame, strategy: str, last: str) -> list[str]:
 
 def class_rows(scores: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Mean IoU (percent) over seeds: a row per class, a column per (variant, strategy)."""
-    names = {name: f"iou_{name.replace(' ', '_')}" for name in classes}
+    names = {name: f"iou_{column_name(name)}" for name in classes}
     missing = [name for name in names.values() if name not in scores]
     if missing:
         raise InputError(f"scores: expected a column {missing[0]}, found none")

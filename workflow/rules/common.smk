@@ -13,7 +13,7 @@ STEPS = Path(workflow.basedir).resolve().parent / "steps"
 sys.path[:0] = [workflow.basedir, str(STEPS)]
 from mada.annotation.handover import HANDED_OUT, RETURNED, returned_files
 from mada.listing import image_files
-from settings import WITHOUT_DISCRIMINATOR, setting_problems, typed, unlabelled_for
+from settings import WITHOUT_DISCRIMINATOR, adapted_variants, setting_problems, typed
 from sources import imported_modules, registered_strategies
 
 on_command_line = workflow.config_settings.config
@@ -284,13 +284,12 @@ def checked_flags(study=None):
     names = ("source_anchors", "target_anchors", "exclude", "include")
     budget = "rounds" if config["rounds"] else "budget"
     settings = {name: config[name] for name in (budget, *names)}
-    if not config[
-        "annotation_holdout"
-    ]:  # images held out are unlabelled to the training
-        settings["unlabelled_for"] = unlabelled_for(config)
-    if study == "budgets":
+    # Images held out for scores are unlabelled to the training.
+    held_out = config["annotation_holdout"] > 0
+    settings["unlabelled_for"] = [] if held_out else adapted_variants(config)
+    if study == "budgets":  # of M1 alone
         settings |= {"rounds": None, "budget": config["study_budgets"]}
-        settings["unlabelled_for"] = None  # each is of M1 alone
+        settings["unlabelled_for"] = []
     if study == "anchors":
         most = max(config["study_anchors"])
         settings |= {"source_anchors": most, "target_anchors": most}

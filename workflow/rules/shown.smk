@@ -3,11 +3,11 @@
 The pictures are of the first seed's run, scores of all seeds.
 """
 
-from settings import NEED_UNLABELLED
+from settings import adapted_variants
 
 PICTURE = f"results/{{preset}}/figures/{SUMMARY}"
 # Whether the target is adapted to, and so has features of M1 and anchors of its own.
-ADAPTED = any(variant in NEED_UNLABELLED for variant in config["variants"])
+ADAPTED = bool(adapted_variants(config))
 LAST = (config["variants"] or ["M1"])[-1]
 # What the report shows of the settings: all that shape the results.
 REPORTED = """

@@ -1,6 +1,6 @@
 """Which scores and trainings each study is made of."""
 
-from settings import NEED_UNLABELLED, study_problem
+from settings import adapted_variants, study_problem
 
 
 def study(name):
@@ -33,10 +33,9 @@ def sweep_rows(wildcards):
                     run = moved(wildcards, budget=share)
                     rows.append((seed, strategy, place, picked, "M1", run))
         else:
-            last = [name for name in config["variants"] if name in NEED_UNLABELLED][-1]
             series = [
                 ("K, source anchors", "M1", "k"),
-                ("V, target anchors", last, "v"),
+                ("V, target anchors", adapted_variants(config)[-1], "v"),
             ]
             if not STRATEGIES[wildcards.strategy].source_anchors:
                 series.pop(0)
