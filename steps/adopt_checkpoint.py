@@ -32,10 +32,7 @@ def main(args: argparse.Namespace) -> None:
                 f"{args.checkpoint}: expected the network described, found {', '.join(differences)}"
             )
     else:
-        try:
-            network = DeepLabV3Plus(description)
-        except ValueError as error:
-            raise InputError(str(error)) from error
+        network = DeepLabV3Plus(description)
         load_state(network, state, args.checkpoint)
     save_network(network, args.output, args.classes, {})
     print(f"{args.output}: taken from {args.checkpoint}")

@@ -33,10 +33,7 @@ def build(args: argparse.Namespace) -> DeepLabV3Plus:
     description = NetworkDescription(
         args.backbone, len(class_set(args.classes)), args.feature_channels, args.output_stride
     )
-    try:
-        return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    return DeepLabV3Plus(description, None if args.weights == "none" else args.weights)
 
 
 def target_weight(args: argparse.Namespace) -> float:

@@ -1,16 +1,23 @@
 """The networks: DeepLabV3+ (f_E and f_C), the discriminator f_D, and the learning rate's course."""
 
 import math
+from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+import yaml
+from jsonschema import Draft202012Validator
 from torch import nn
 
-from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription, dilate_last_stage
+from mada.cli import InputError
+from mada.nn.deeplab import RESNETS, DeepLabV3Plus, NetworkDescription, dilate_last_stage
 from mada.nn.discriminator import Discriminator
 from mada.nn.pooling import category_masks, category_means
 from mada.nn.schedules import set_poly_rate
+
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 
 
 def small_network(stride: int = 16, classes: int = 5) -> DeepLabV3Plus:
@@ -244,13 +251,24 @@ def test_the_network_owns_its_preprocessing():
     "backbone", ["vgg16", "no_such_net", "ResNet18_Weights", "densenet121", "resnet", "resnet19"]
 )
 def test_a_backbone_that_is_no_torchvision_resnet_is_refused(backbone):
-    with pytest.raises(ValueError, match=f"expected a torchvision ResNet .*, found '{backbone}'"):
+    with pytest.raises(InputError, match=f"expected a torchvision ResNet .*, found '{backbone}'"):
         DeepLabV3Plus(NetworkDescription(backbone, 5))
+
+
+def test_the_settings_allow_what_torchvision_offers():
+    section = Draft202012Validator(yaml.safe_load(SCHEMA.read_text())["properties"]["network"])
+    models = torchvision.models.list_models(torchvision.models)
+    offered = {name: {*torchvision.models.get_model_weights(name).__members__} for name in models}
+    for backbone, weights in product(models, {"none"}.union(*offered.values())):
+        network = {"backbone": backbone, "weights": weights}
+        network |= {"feature_channels": 8, "output_stride": 16}
+        fits = backbone in RESNETS and weights in {"none"} | offered[backbone]
+        assert section.is_valid(network) == fits, network
 
 
 @pytest.mark.parametrize("stride", [8, 0, 64])
 def test_other_output_strides_are_refused(stride):
-    with pytest.raises(ValueError, match=rf"16, 32.*found {stride}"):
+    with pytest.raises(InputError, match=rf"16, 32.*found {stride}"):
         DeepLabV3Plus(NetworkDescription("resnet18", 5, output_stride=stride))
 
 

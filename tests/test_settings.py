@@ -85,6 +85,10 @@ def training(**changes) -> dict:
     return {"training": PRESETS["demo"]["training"] | changes}
 
 
+def network(**changes) -> dict:
+    return {"network": PRESETS["demo"]["network"] | changes}
+
+
 CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
 
 
@@ -125,6 +129,10 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"budget": "100%", "variants": ["M3"]}, ["variants: M3 needs images without label"]),
         ({"budget": "100%", "variants": ["M3"], "exclude": __file__}, []),
         (HELD_OUT | {"budget": "100%", "variants": ["M3"]}, []),
+        (network(backbone="vgg16"), ["network.backbone: 'vgg16' is not one of ['resnet18', "]),
+        (network(weights="FOO"), ["network.weights: 'FOO' is not one of ['none', "]),
+        (network(weights="IMAGENET1K_V2"), ["network.backbone: 'resnet18' is not one of "]),
+        (network(weights="IMAGENET1K_V1"), []),
         (training(resize_range=[1.5, 0.5]), ["training.resize_range: expected the smaller ratio"]),
         (training(resize_range=[1, 1]), []),
         (training(resize_range=[0.5]), ["training.resize_range: [0.5] is too short"]),

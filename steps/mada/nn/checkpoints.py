@@ -121,7 +121,7 @@ def load_network(path: Path, classes: str) -> DeepLabV3Plus:
     value = _checked(path, classes, "network")
     try:
         network = DeepLabV3Plus(NetworkDescription(**value["network"]))
-    except (TypeError, ValueError) as error:
+    except (InputError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected a network's description, found {error}") from error
     load_state(network, value["state_dict"], path)
     return network

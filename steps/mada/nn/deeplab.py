@@ -23,6 +23,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 LOW_LEVEL_CHANNELS = 48
 ASPP_RATES = (6, 12, 18)  # at output stride 16; elsewhere scaled, to span the same pixels
 OUTPUT_STRIDES = (16, 32)
+RESNETS = [
+    name
+    for name in torchvision.models.list_models(torchvision.models)
+    if re.match(r"(wide_)?res(net|next)\d", name)
+]
 
 
 @dataclass(frozen=True)
@@ -120,30 +125,26 @@ class DeepLabV3Plus(nn.Module):
 
     Raises
     ------
-    ValueError
-        If the backbone is not a torchvision ResNet, the weights are none of it, or the output
-        stride is not 16 or 32.
     InputError
-        If the weights are neither in torch's cache nor on the network, or damaged.
+        If the backbone is not a torchvision ResNet, the output stride is not 16 or 32, or the
+        weights are none of it, neither in torch's cache nor on the network, or damaged.
     """
 
     def __init__(self, description: NetworkDescription, weights: str | None = None):
         super().__init__()
-        models = torchvision.models.list_models(torchvision.models)
-        resnets = [name for name in models if re.match(r"(wide_)?res(net|next)\d", name)]
-        if description.backbone not in resnets:
-            raise ValueError(
-                f"backbone: expected a torchvision ResNet of {resnets}, "
+        if description.backbone not in RESNETS:
+            raise InputError(
+                f"backbone: expected a torchvision ResNet of {RESNETS}, "
                 f"found {description.backbone!r}"
             )
         offered = list(torchvision.models.get_model_weights(description.backbone).__members__)
         if weights is not None and weights not in offered:
-            raise ValueError(
+            raise InputError(
                 f"weights: expected none or those of {description.backbone} in torchvision, "
                 f"{offered}, found {weights!r}"
             )
         if description.output_stride not in OUTPUT_STRIDES:
-            raise ValueError(
+            raise InputError(
                 f"output_stride: expected {OUTPUT_STRIDES}, found {description.output_stride}"
             )
         self.description = description
