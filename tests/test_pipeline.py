@@ -561,9 +561,9 @@ def test_a_round_that_is_appended_labels_other_images_and_leaves_the_first_as_it
     assert planned(finished, *rounds) == set()
 
 
-def planned_commands(folder: Path, *arguments: str) -> list[list[str]]:
+def planned_commands(folder: Path, *arguments: str, **files) -> list[list[str]]:
     """The words of every command that a dry run would run, one list a step."""
-    result = snakemake(folder, "-n", "--printshellcmds", *arguments)
+    result = snakemake(folder, "-n", "--printshellcmds", *arguments, **files)
     assert result.returncode == 0, result.stderr + result.stdout
     text = (result.stdout + result.stderr).replace("\\\n", " ")
     return [shlex.split(line) for line in text.splitlines() if "steps/" in line and " --" in line]

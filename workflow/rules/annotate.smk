@@ -238,7 +238,8 @@ else:
         resources:
             **LIGHT,
         params:
-            flags=flags(
+            # Of a glob's {split} Snakemake would make a wildcard, but for the function.
+            flags=lambda wildcards: flags(
                 layout=config["target_layout"],
                 root=config["target_root"],
                 image_glob=config["target_image_glob"],

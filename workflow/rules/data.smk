@@ -84,7 +84,8 @@ rule index_source:
     resources:
         **LIGHT,
     params:
-        flags=flags(
+        # Of a glob's {split} Snakemake would make a wildcard, but for the function.
+        flags=lambda wildcards: flags(
             layout=config["source_layout"],
             root=config["source_root"],
             image_glob=config["source_image_glob"],
