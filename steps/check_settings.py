@@ -13,7 +13,7 @@ from pathlib import Path
 from mada.acquisition import load_strategies, pair_problems
 from mada.cli import InputError, StepParser, existing_file, refuse, run_step
 from mada.files import read_index, write_json
-from mada.manifest import budget_count, check_lists, read_ids
+from mada.manifest import budget_count, check_lists, held_out_ids, read_ids
 
 
 def main(args: argparse.Namespace) -> None:
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
     rounds = {f"rounds.{place}": budget for place, budget in enumerate(args.rounds or [])}
     lists = set(target["id"]), set(read_ids(args.exclude)), set(read_ids(args.include))
     for budgets in [rounds] if rounds else [{"budget": budget} for budget in args.budget]:
-        problems += budget_problems(budgets, *lists, args.unlabelled_for)
+        problems += budget_problems(budgets, *lists, args.unlabelled_for, args.holdout)
     refuse(problems, "the configuration")
     write_json(args.output, {"source": len(source), "target": len(target)})
 
@@ -47,11 +47,13 @@ def budget_problems(
     exclude: set[str],
     include: set[str],
     unlabelled_for: Sequence[str] = (),
+    holdout: float = 0,
 ) -> list[str]:
     """Return what of the budgets, by setting, and of the lists of ids the images cannot give.
 
     The include list is of the first round, and 100 % of a later one all that are left.
     Variants in ``unlabelled_for`` need images without annotation, which excluded ones are too.
+    Of each round's annotations the share ``holdout`` is kept from training.
     """
     problems, counts = [], []
     for name, budget in budgets.items():
@@ -59,6 +61,8 @@ def budget_problems(
             counts.append(budget_count(budget, len(known), len(exclude) + sum(counts)))
             if counts[-1] < 1:
                 problems.append(f"{name}: expected images that are left to label, found none")
+                continue
+            held_out_ids(range(counts[-1]), holdout)
             if len(counts) == 1:
                 check_lists(known, counts[0], exclude, include)
         except InputError as error:
@@ -90,6 +94,9 @@ def parser() -> StepParser:
     parser.add_argument("--target-anchors", required=True, type=int)
     parser.add_argument(
         "--unlabelled-for", nargs="*", default=[], help="variants that need unannotated images"
+    )
+    parser.add_argument(
+        "--holdout", type=float, default=0, help="share of the annotations that is not trained with"
     )
     parser.add_argument("--exclude", type=existing_file)
     parser.add_argument("--include", type=existing_file)

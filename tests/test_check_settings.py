@@ -106,6 +106,16 @@ def test_variants_that_need_unlabelled_images_are_refused_where_none_are_left(bu
         assert budget_problems(named, known, {"a"}, set(), ["M4"]) == []
 
 
+@pytest.mark.parametrize("budget", [1, "5%"])
+def test_a_round_that_could_not_be_divided_for_scores_is_refused(indexes, budget):
+    expected = "annotation_holdout: expected at least one of 1 annotated images to be left"
+    for changes in ({"budget": (budget,)}, {"without": ("budget",), "rounds": (4, budget)}):
+        (line,) = error_lines(check(indexes, holdout=(0.25,), **changes))
+        assert line.startswith(f"error: {expected}")
+        assert check(indexes, **changes).returncode == 0
+        (indexes / "settings.json").unlink()
+
+
 def test_a_listed_id_that_is_no_target_image_is_named(indexes):
     (indexes / "ids.txt").write_text("# never\nnowhere_000000_000019\n")
     result = check(indexes, exclude=(indexes / "ids.txt",))

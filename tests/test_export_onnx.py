@@ -10,6 +10,9 @@ import torch
 
 import export_onnx
 from handed import hand_out, write_class_table
+from mada.annotation.bundle import class_table
+from mada.annotation.classes import annotation_classes
+from mada.annotation.model_card import Facts, model_card
 from mada.cli import InputError
 from mada.labels import save_label
 from mada.nn.checkpoints import save_network
@@ -106,6 +109,21 @@ def test_a_card_without_scores_or_annotations_says_so(made, tmp_path):
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "None: there were no labelled target images" in card
     assert "| of these labelled (people) | 0 |" in card
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"target_size": [96, 64]}, "Scale images as in training, to 96 x 64 pixels."),
+        ({"target_size": None}, "Scale images as in training, to their own size."),
+        ({}, "What size images had in training is not known."),  # of a checkpoint from elsewhere
+    ],
+)
+def test_the_card_tells_the_size_of_images_where_it_is_known(settings, expected):
+    classes = class_table(annotation_classes("cityscapes19"))
+    pixels = np.zeros(19, np.int64)
+    facts = Facts("M0", "x", classes, {}, settings, 1, 1, 0, "people", pixels, None, "", 0.0)
+    assert f"\n{expected} Network: " in model_card(facts)
 
 
 def test_a_graph_that_computes_something_else_is_refused(made, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 import hand_over
 from handed import hand_out
+from mada.annotation.containers import Folder
 from mada.annotation.handover import MOST_LISTED, returned_files
 from mada.cli import InputError
 
@@ -81,6 +82,21 @@ def test_files_that_came_back_are_listed_in_order_without_scraps(tmp_path):
         (tmp_path / name).touch()
     assert returned_files(tmp_path) == [str(tmp_path / "a/c.png"), str(tmp_path / "b.png")]
     assert returned_files(tmp_path / "nowhere") == []
+
+
+def test_names_with_spaces_of_any_kind_and_linked_folders_are_listed(tmp_path):
+    """Screenshots' names have narrow spaces in them, and people link to folders that are large."""
+    names = ["9.41\u202fAM.png", "a\u00a0b.png", "zero\u200bwidth.png"]
+    painted, returned = tmp_path / "painted", tmp_path / "returned"
+    for name in names:
+        (painted / "sub" / name).parent.mkdir(parents=True, exist_ok=True)
+        (painted / "sub" / name).touch()
+    (painted / "round").symlink_to(painted)
+    returned.mkdir()
+    (returned / "linked").symlink_to(painted)
+    expected = sorted(f"linked/sub/{name}" for name in names)
+    assert returned_files(returned) == [f"{returned}/{name}" for name in expected]
+    assert Folder(returned, limit=len(names)).names == expected
 
 
 def test_no_run_chokes_on_more_files_than_can_be_meant(tmp_path):

@@ -248,6 +248,13 @@ def test_a_run_that_waits_has_a_word_even_where_it_has_nothing_to_do(walked, ret
         if target == ():
             assert "Nothing to be done" in result.stderr
             assert said[-1].strip() == expected
+    everything = PLACE.replace("mada-K10-b8", "all-K0-b100pct")
+    for _ in range(2):
+        result = snakemake(walked[0], "Mu", *SETTING)
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert f"    {everything}/returned/" in result.stderr
+        assert f"    {PLACE}/returned/" not in result.stderr  # nobody asked for that
+        assert "No scores" not in result.stderr
 
 
 def test_the_selection_stands_once_something_came_back(walked):

@@ -438,6 +438,31 @@ def test_a_checkpoint_of_ones_own_takes_the_place_of_the_warmup(finished):
     assert (own / "select/mada-K3/ranking.csv").read_text() == ranking
 
 
+def test_files_of_ones_own_may_lie_among_results(finished):
+    """What they are called is not what some rule makes."""
+    checkpoint = "results/other/seed-0/model.pt"
+    (finished / checkpoint).parent.mkdir(parents=True)
+    (finished / checkpoint).touch()
+    own = ("--config", "warmup_method=checkpoint", f"warmup_checkpoint={checkpoint}")
+    assert planned(finished, "M0", *own) == {"adopt_checkpoint", "evaluate_warmup"}
+    images = finished / "results/other/photographs"
+    images.mkdir()
+    for name in ("one.png", "two {three}.png"):
+        (images / name).touch()
+    chosen = ("--config", "predict_images=results/other/photographs")
+    assert planned(finished, "predict", *chosen) == {"predict", "predict_images"}
+
+
+def test_what_cannot_be_made_is_refused_before_any_training(finished):
+    (finished / "empty").mkdir()
+    refused = refusal(finished, "predict", "--config", "predict_images=empty")
+    assert "predict_images: expected images below empty, found none" in refused
+    all_labelled = ("--config", "strategy=all", "variants=[M1+]", "predict_images=data")
+    for target in ("M4", "predict", "export"):
+        expected = "M4 needs images without label, all are to be labelled"
+        assert expected in refusal(finished, target, *all_labelled)
+
+
 def test_several_gpus_start_as_many_processes_and_rerun_nothing(finished):
     assert planned(finished, "--config", "gpus=2") == set()
     result = snakemake(finished, "-n", "-p", "--forcerun", "warmup", "--config", "gpus=2")
@@ -685,6 +710,9 @@ def test_selections_that_cannot_differ_are_trained_once(tmp_path):
         for words in planned_commands(folder, "anchors", *chosen)
         if "steps/tabulate_sweep.py" in words
     )
+    assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
+    one_anchor = planned_commands(folder, "anchors", "--config", "strategy=single-centroid")
+    (series,) = (words for words in one_anchor if "steps/tabulate_sweep.py" in words)
     assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
     # A share is the same however it is written, and all images are all images.
     expected = ["all-K0-b100pct", "mada-K3-b25pct", "random-K0-b25pct"]

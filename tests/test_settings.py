@@ -141,6 +141,15 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         (training(weight_decay=-1e-4), ["training.weight_decay: -0.0001 is less than"]),
         (training(power=-1), ["training.power: -1 is less than"]),
         ({"strategy": "all", "variants": ["M2"]}, ["variants: M2 needs images without label"]),
+        ({"exclude": 7}, ["exclude: 7 is not of type 'string', 'null'; of that name, write ./7"]),
+        ({"annotation_root": "a {b}"}, ["annotation_root: expected a path without a word in brac"]),
+        (
+            {"annotation_root": "results/a"},
+            ["annotation_root: expected a folder outside of results"],
+        ),
+        ({"seeds": [2**32 - 1], "report_seeds": [2**32 - 1]}, []),
+        ({"seeds": [2**32]}, ["seeds.0: 4294967296 is greater than the maximum"]),
+        ({"report_seeds": [2**32]}, ["report_seeds.0: 4294967296 is greater than the maximum"]),
         ({"classes": "mine"}, ["classes: 'mine' is not one of"]),
         ({"void_ids": [11]}, ["void_ids: expected class_table beside it"]),
         ({"target_layout": "camvid"}, ["target_layout: camvid needs a class_table"]),
@@ -153,6 +162,15 @@ def test_each_problem_is_one_line_that_names_its_key(changes, expected):
     assert len(found) == len(expected), found
     for line, start in zip(sorted(found), sorted(expected), strict=True):
         assert line.startswith(start)
+
+
+def test_files_whose_names_would_be_taken_for_wildcards_are_refused(tmp_path):
+    (tmp_path / "never {a}.txt").touch()
+    (tmp_path / "never {}.txt").touch()
+    for name in ("exclude", "include", "warmup_checkpoint"):
+        (line,) = problems(**{name: "never {a}.txt"})
+        assert line == f"{name}: expected a path without a word in braces, found never {{a}}.txt"
+        assert problems(**{name: "never {}.txt"}) == []
 
 
 def test_a_missing_preset_is_the_only_complaint():
@@ -196,7 +214,7 @@ def test_all_problems_are_named_at_once():
 
 def test_values_of_the_command_line_get_their_types():
     assert typed(["0", "12"]) == [0, 12]
-    assert typed("false") is False
+    assert typed("false") is False and typed("null") is None
     for value in ("5%", 16, "M1+", ["M1+"], None, True):
         assert typed(value) == value
 

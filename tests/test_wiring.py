@@ -14,7 +14,7 @@ SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 SETTINGS = {
     "classes": "mine",
     "class_table": [
-        {"name": "road", "ids": [7], "colour": [1, 2, 3], "cityscapes": ["road"]},
+        {"name": "road {wet}", "ids": [7], "colour": [1, 2, 3], "cityscapes": ["road"]},
         {"name": "sky", "ids": [9], "colour": [4, 5, 6]},
     ],
     "void_ids": [13],
@@ -26,10 +26,10 @@ SETTINGS = {
     **{"skip_mismatched_labels": True, "tuning_split": True},
     "paper_results": "synthia-to-cityscapes",
     **{"mask_rule": "label", "distance": "masked"},
-    **{"exclude": "never.txt", "include": "must.txt", "budget": 5, "compare": ["masked-cover"]},
+    **{"exclude": "-never.txt", "include": "must.txt", "budget": 5, "compare": ["masked-cover"]},
     "upper_bound": True,
     **{"source_anchors": 6, "target_anchors": 7, "extract_shards": 2},
-    **{"final_variant": "M3", "predict_images": "photographs"},
+    **{"final_variant": "M3", "predict_images": "photographs {all}"},
     **{"predict_window": "40x30", "predict_overlap": 0.25},
     "network": {
         **{"backbone": "resnet34", "feature_channels": 24},
@@ -87,7 +87,7 @@ M1_PLUS = FINETUNE | {"--variant": "M1+", "--iterations": "301", "--learning-rat
 M2 = M1_PLUS | {"--variant": "M2", "--alignment-weight": "0.32"}
 M3 = M2 | {"--variant": "M3", "--ema-decay": "0.34"}
 M4 = M3 | {"--variant": "M4", "--pseudo-weight": "0.33", "--pseudo-threshold": "0.35"}
-LISTS = {"--exclude": "never.txt", "--include": "must.txt"}
+LISTS = {"--exclude=-never.txt": "", "--include": "must.txt"}
 SOURCE = {
     **{"--layout": "folder", "--root": "data/gta5", "--split": "train", "--labels": "required"},
     **{"--image-glob": "{split}/a/*.jpg", "--label-glob": "{split}/b/*.png"},
@@ -96,6 +96,7 @@ SOURCE = {
 TARGET = {"--layout": "folder", "--root": "data/cityscapes"}
 TARGET |= {"--image-glob": "{split}/c/*.jpg", "--label-glob": "{split}/d/*.png"}
 CHECKED = {"--strategies": "mada masked-cover", "--budget": "5", "--unlabelled-for": "M2 M3 M4"}
+CHECKED |= {"--holdout": "0"}
 CHECKED |= {"--source-anchors": "6", "--target-anchors": "7"} | LISTS
 RANKED = {"--seed": "0", "--threads": "3"}
 BY_ANCHORS = RANKED | {"--distance": "masked"}
@@ -109,9 +110,9 @@ SOURCE_FEATURES |= {"--truth": "label"}
 def project(tmp_path_factory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("wiring"), **SETTINGS)
     (folder / "manual.yaml").write_text(yaml.safe_dump(MANUAL))
-    (folder / "photographs").mkdir()
-    (folder / "photographs/one.png").touch()
-    for name in ("never.txt", "must.txt"):
+    (folder / "photographs {all}").mkdir()
+    (folder / "photographs {all}/one.png").touch()
+    for name in ("-never.txt", "must.txt"):
         (folder / name).touch()
     return folder
 
@@ -203,7 +204,7 @@ STEPS = {
     "describe_selection": [{"--strategy": "mada", "--distance": "masked", "--threads": "3"}],
     "predict": [
         INFERENCE
-        | {"--images": "photographs", "--images-size": "own"}
+        | {"--images": "photographs {all}", "--images-size": "own"}
         | {"--window": "40x30", "--overlap": "0.25"}
     ],
 }
@@ -240,7 +241,7 @@ def test_with_people_a_step_is_called_with_the_settings_that_it_reads(project):
     cost = {"--minutes-per-image": "12.5"}
     assert as_set(asked["annotation_cost"]) == as_set([cost])
     (project / "work" / run / "returned").mkdir(parents=True)
-    (project / "work" / run / "returned/one.png").touch()
+    (project / "work" / run / "returned/one {two}.png").touch()
     after = by_step(planned_commands(project, "all", **files))
     (returned,) = after["collect_returned"]
     assert returned == {

@@ -17,20 +17,34 @@ WITHOUT_DISCRIMINATOR = ("checkpoint", "none", "minent")
 # These rank by the warm-up's discriminator.
 NEED_DISCRIMINATOR = ("adversarial", "aada")
 NEED_UNLABELLED = ("M2", "M3", "M4")
+ALL_LABELLED = "needs images without label, all are to be labelled"
+PATHS = (
+    *("source_root", "target_root", "exclude", "include", "warmup_checkpoint"),
+    *("predict_images", "annotation_root"),
+)
+# What Snakemake takes for a wildcard in the name of a file.
+WILDCARD = re.compile(r"\{\s*\w")
 
 
 def typed(value: object) -> object:
-    """A value given with --config, where false and lists of numbers arrive as text."""
+    """A value given with --config, where false, null and lists of numbers arrive as text."""
     if isinstance(value, list):
         return [typed(item) for item in value]
-    if value in ("true", "false"):
-        return value == "true"
+    if value in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[value]
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
 
 
 def adapted_variants(config: Mapping) -> list[str]:
     """Return the variants to train that need images without annotation, in order."""
     return [variant for variant in NEED_UNLABELLED if variant in config.get("variants", [])]
+
+
+def everything_labelled(config: Mapping) -> bool:
+    """Whether the settings alone say that no image is left without annotation."""
+    share, _ = added_up(config.get("rounds") or [config.get("budget", "1%")])
+    left = config.get("exclude") or config.get("annotation_holdout")
+    return (config.get("strategy") == "all" or share == 100) and not left
 
 
 def added_up(budgets: Iterable[str | int]) -> tuple[Decimal, Decimal]:
@@ -122,6 +136,8 @@ def _described(error: ValidationError) -> Iterator[tuple[str, str]]:
         for name, needed in error.validator_value.items():
             if name in error.instance and not set(needed) <= set(error.instance):
                 yield name, f"expected {', '.join(needed)} beside it, found none"
+    elif error.validator == "type" and prefix[0] in PATHS:
+        yield prefix[0], f"{error.message}; of that name, write ./{error.instance}"
     else:
         yield ".".join(prefix), error.message
 
@@ -138,6 +154,13 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     for name in ("exclude", "include", "warmup_checkpoint"):
         if config.get(name) is not None and not Path(config[name]).is_file():
             yield name, f"expected a file, found none at {config[name]}"
+    for name in ("exclude", "include", "warmup_checkpoint", "annotation_root"):
+        if WILDCARD.search(config.get(name) or ""):
+            yield name, f"expected a path without a word in braces, found {config[name]}"
+    handed_out = Path(config.get("annotation_root", "annotations"))
+    if handed_out.absolute().is_relative_to(Path("results").absolute()):
+        found = f"found {handed_out}"
+        yield "annotation_root", f"expected a folder outside of results/, {found}"
 
     strategies = [config.get("strategy"), *config.get("compare", [])]
     method = config.get("warmup_method")
@@ -165,11 +188,9 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     share, _ = added_up(budgets.values())
     if share > 100 and not refused:
         yield "rounds", f"expected shares of up to 100% in all, found {share}%"
-    everything = config.get("strategy") == "all" or share == 100
-    if everything and not config.get("exclude") and not config.get("annotation_holdout"):
+    if everything_labelled(config):
         for variant in adapted_variants(config):
-            found = "needs images without label, all are to be labelled: expected [M1+] or []"
-            yield "variants", f"{variant} {found}"
+            yield "variants", f"{variant} {ALL_LABELLED}: expected [M1+] or []"
 
     training = config.get("training", {})
     low, high = training.get("resize_range", (1, 1))

@@ -238,7 +238,7 @@ else:
         resources:
             **LIGHT,
         params:
-            # Of a glob's {split} Snakemake would make a wildcard, but for the function.
+            # A function, since of a glob's {split} Snakemake would make a wildcard.
             flags=lambda wildcards: flags(
                 layout=config["target_layout"],
                 root=config["target_root"],

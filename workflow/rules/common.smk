@@ -13,7 +13,8 @@ STEPS = Path(workflow.basedir).resolve().parent / "steps"
 sys.path[:0] = [workflow.basedir, str(STEPS)]
 from mada.annotation.handover import HANDED_OUT, RETURNED, returned_files
 from mada.listing import image_files
-from settings import WITHOUT_DISCRIMINATOR, adapted_variants, setting_problems, typed
+from settings import ALL_LABELLED, NEED_UNLABELLED, WILDCARD, WITHOUT_DISCRIMINATOR
+from settings import adapted_variants, everything_labelled, setting_problems, typed
 from sources import imported_modules, registered_strategies
 
 on_command_line = workflow.config_settings.config
@@ -32,6 +33,21 @@ def recorded(path):
     so that a checkout that has been moved reruns nothing."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def of_user(path):
+    """A file of the user's as an input: by its absolute path where it lies below results/, or it
+    would be taken for what some rule makes."""
+    if path is None:
+        return []
+    ours = Path(path).absolute().is_relative_to(Path("results").absolute())
+    return str(Path(path).absolute()) if ours else path
+
+
+def watched(paths):
+    """Files of a folder of the user's as inputs, but for those that Snakemake would take for
+    patterns: the step reads their folder all the same."""
+    return [of_user(path) for path in paths if not WILDCARD.search(path)]
 
 
 def step(name):
@@ -65,6 +81,8 @@ def flags(**settings):
             words.append(f"--no-{name}")
         elif isinstance(value, (list, tuple)):
             words += [f"--{name}", *(str(item) for item in value)]
+        elif str(value).startswith("-"):  # else it would be taken for a flag
+            words.append(f"--{name}={value}")
         elif value is not None:
             words += [f"--{name}", str(value)]
     return shlex.join(words)
@@ -284,6 +302,7 @@ def checked_flags(study=None):
     names = ("source_anchors", "target_anchors", "exclude", "include")
     budget = "rounds" if config["rounds"] else "budget"
     settings = {name: config[name] for name in (budget, *names)}
+    settings["holdout"] = config["annotation_holdout"]
     # Images held out for scores are unlabelled to the training.
     held_out = config["annotation_holdout"] > 0
     settings["unlabelled_for"] = [] if held_out else adapted_variants(config)

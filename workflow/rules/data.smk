@@ -53,7 +53,8 @@ if "class_table" in config:
         resources:
             **LIGHT,
         params:
-            flags=flags(
+            # A function, since of {…} in a name Snakemake would make a wildcard.
+            flags=lambda wildcards: flags(
                 table=json.dumps(config["class_table"]),
                 void_ids=config.get("void_ids"),
             ),
@@ -84,7 +85,7 @@ rule index_source:
     resources:
         **LIGHT,
     params:
-        # Of a glob's {split} Snakemake would make a wildcard, but for the function.
+        # A function, since of a glob's {split} Snakemake would make a wildcard.
         flags=lambda wildcards: flags(
             layout=config["source_layout"],
             root=config["source_root"],

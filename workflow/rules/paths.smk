@@ -75,7 +75,7 @@ def earlier_flag(wildcards, input):
 
 def included(run):
     """The list of images to label in any case, which the first round does."""
-    return config["include"] if config["include"] and int(run["round"]) == 0 else []
+    return of_user(config["include"]) if int(run["round"]) == 0 else []
 
 
 def labelled(folders):
@@ -220,8 +220,14 @@ def result_file(seed, strategy, variant):
     return training_file(CHOSEN, seed, strategy, variant, "model.pt")
 
 
+def refuse_if_all_labelled(variant):
+    if variant in NEED_UNLABELLED and everything_labelled(config):
+        raise WorkflowError(f"{variant} {ALL_LABELLED}")
+
+
 def variant_files(variant):
     """The results of a variant, over the seeds of the configuration."""
+    refuse_if_all_labelled(variant)
     strategy = "all" if variant == "Mu" else config["strategy"]
     return [result_file(seed, strategy, variant) for seed in config["seeds"]]
 
@@ -290,6 +296,7 @@ def tables(table):
 def final_files(files_of):
     """What becomes of the final model of each seed; of one that waits the word that says so."""
     variant = config["final_variant"]
+    refuse_if_all_labelled(variant)
     found = []
     for seed in config["seeds"]:
         if variant != "M0" and waits(seed, config["strategy"]):
@@ -317,7 +324,12 @@ def images_to_predict(wildcards):
         raise WorkflowError(
             "predict_images: expected a folder of images, found none: add --config predict_images=…"
         )
-    return list(map(str, image_files(Path(config["predict_images"]), "**/*")))
+    found = image_files(Path(config["predict_images"]), "**/*")
+    if not found:
+        raise WorkflowError(
+            f"predict_images: expected images below {config['predict_images']}, found none"
+        )
+    return watched(map(str, found))
 
 
 def scores_to_report(wildcards):

@@ -37,7 +37,7 @@ def returned_or_refused(wildcards):
             f"{annotation_folder(wildcards)}/{RETURNED}: expected annotations, found none; "
             "`select` says what to label"
         )
-    return found
+    return watched(found)
 
 
 def stands(run):
@@ -81,13 +81,17 @@ def hand_off(seed):
 
 
 def waiting_runs():
-    """The word that each run of the configuration left that was handed out and waits."""
-    words = {
-        seed: Path(RUN.format(**run)) / "WAITING.md"
-        for seed in config["seeds"]
-        if (run := waiting_round(seed, config["strategy"]))
-    }
-    return {seed: word for seed, word in words.items() if word.is_file()}
+    """(seed, word) of each run that the targets hand out and that waits."""
+    jobs = workflow._dag.targetjobs
+    asked = {str(file) for job in jobs for file in (*job.input, *job.output)}
+    found = []
+    for seed in dict.fromkeys([*config["seeds"], *config["report_seeds"]]):
+        for strategy in dict.fromkeys([config["strategy"], "all"]):
+            if run := waiting_round(seed, strategy):
+                word = Path(RUN.format(**run)) / "WAITING.md"
+                if str(word) in asked and word.is_file():
+                    found.append((seed, word))
+    return found
 
 
 def costs():
@@ -141,7 +145,7 @@ def say_what_waits():
                 f"\nseed {seed} trained without the annotations of {ids}",
                 file=sys.stderr,
             )
-    for seed, word in waiting_runs().items():
+    for seed, word in waiting_runs():
         print(f"\nseed {seed}, {word}:\n\n{word.read_text()}", file=sys.stderr)
 
 

@@ -49,7 +49,7 @@ use rule rank_targets as rank_targets_again with:
         features=lambda wildcards: before(wildcards, "features/target_train.npy"),
         table=lambda wildcards: before(wildcards, "features/target_train.csv"),
         anchors=anchors_to_rank_by,
-        exclude=config["exclude"] or [],
+        exclude=of_user(config["exclude"]),
         earlier=earlier_annotations,
     output:
         ranking="results/{preset}/seed-{seed}/warmup-{method}/runs/{strategy}-K{k}-b{budget}/round-{round}/ranking.csv",

@@ -190,8 +190,8 @@ use rule rank_targets as choose_targets with:
         features="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.npy",
         table="results/{preset}/seed-{seed}/warmup-{method}/features/target_train.csv",
         anchors=anchors_to_rank_by,
-        exclude=config["exclude"] or [],
-        include=config["include"] or [],
+        exclude=of_user(config["exclude"]),
+        include=of_user(config["include"]),
     output:
         ranking="results/{preset}/seed-{seed}/warmup-{method}/select/{strategy}-K{k}-b{budget}/ranking.csv",
     log:
@@ -217,7 +217,7 @@ rule write_manifest:
         **step("write_manifest"),
         ranking=ranking_file,
         index="results/{preset}/index/target_train.csv",
-        exclude=config["exclude"] or [],
+        exclude=of_user(config["exclude"]),
         include=included,
         earlier=earlier_annotations,
     output:

@@ -37,7 +37,8 @@ def sweep_rows(wildcards):
                 ("K, source anchors", "M1", "k"),
                 ("V, target anchors", adapted_variants(config)[-1], "v"),
             ]
-            if not STRATEGIES[wildcards.strategy].source_anchors:
+            by_anchors = STRATEGIES[wildcards.strategy].source_anchors
+            if not by_anchors or wildcards.strategy == "single-centroid":
                 series.pop(0)
             for number in config["study_anchors"]:
                 for name, variant, changed in series:

@@ -72,7 +72,7 @@ rule adopt_checkpoint:
     input:
         **step("adopt_checkpoint"),
         classes=CLASS_TABLE,
-        checkpoint=config["warmup_checkpoint"] or [],
+        checkpoint=of_user(config["warmup_checkpoint"]),
         checked="results/{preset}/index/settings.json",
     output:
         model="results/{preset}/seed-{seed}/warmup-checkpoint/model.pt",

@@ -26,7 +26,8 @@ rule predict_images:
     resources:
         **INFERENCE,
     params:
-        flags=network_use(
+        # A function, since of {…} in a folder's name Snakemake would make a wildcard.
+        flags=lambda wildcards: network_use(
             config["inference_threads"],
             images=config["predict_images"],
             images_size=(

@@ -5,14 +5,14 @@ archive with such names is refused all the same, since no tool writes one.
 """
 
 import lzma
-import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Collection
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from mada.annotation.handover import is_scrap
+from mada.annotation.handover import files_below, is_scrap
 from mada.cli import InputError
 
 # Several files an image come back from some tools: one a class, one an instance.
@@ -36,13 +36,9 @@ class Folder:
     def __init__(self, root: Path, limit: int):
         self.place = str(root)
         self.root = root
-        found = []
-        for folder, _, files in os.walk(root):
-            paths = [Path(folder) / name for name in files]
-            names = [path.relative_to(root).as_posix() for path in paths if path.is_file()]
-            found += [name for name in names if not is_scrap(name)]
-            if len(found) > limit:
-                raise InputError(f"{root}: expected at most {limit} files, found more")
+        found = [path.relative_to(root).as_posix() for path in islice(files_below(root), limit + 1)]
+        if len(found) > limit:
+            raise InputError(f"{root}: expected at most {limit} files, found more")
         self.names = sorted(name for name in found if not name.lower().endswith(".zip"))
         self.archives = [root / name for name in sorted(found) if name.lower().endswith(".zip")]
 

@@ -77,7 +77,7 @@ Channels of the output are in this order; `label id` is what `predict` writes.
 (N, {count}, height, width); the largest names the class. Its metadata hold the table of classes.
 Its logits in onnxruntime differ from PyTorch's by {difference:.1e} at most.
 
-Scale images as in training, to {size}. Network: {network}.
+{size} Network: {network}.
 
 ## Limits
 
@@ -126,7 +126,7 @@ def model_card(facts: Facts) -> str:
         classes="\n".join(rows),
         scores=_scores(facts),
         difference=facts.difference,
-        size=_size(facts.settings.get("target_size")),
+        size=_size(facts.settings),
         network=", ".join(f"{k} {v}" for k, v in sorted(facts.network.items())),
         limits="".join(limits if len(unseen) else []),
         settings="\n".join(f"| {name} | {_escaped(str(v))} |" for name, v in settings.items()),
@@ -142,8 +142,12 @@ def _scores(facts: Facts) -> str:
     )
 
 
-def _size(pixels: list[int] | None) -> str:
-    return f"{pixels[0]} x {pixels[1]} pixels" if pixels else "their own size"
+def _size(settings: dict) -> str:
+    if "target_size" not in settings:  # of a checkpoint from elsewhere
+        return "What size images had in training is not known."
+    size = settings["target_size"]
+    shown = f"{size[0]} x {size[1]} pixels" if size else "their own size"
+    return f"Scale images as in training, to {shown}."
 
 
 def _escaped(text: str) -> str:
