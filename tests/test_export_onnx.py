@@ -133,7 +133,7 @@ def test_names_and_settings_cannot_break_the_tables_of_a_card():
         source_images=1,
         target_images=1,
         annotated_images=1,
-        annotated_by="people",
+        annotated_by="two neighbours",
         annotated_pixels=np.array([0, 1]),
         scores=None,
         scored_on="",
@@ -145,6 +145,7 @@ def test_names_and_settings_cannot_break_the_tables_of_a_card():
     assert_whole_tables(card, 3)
     assert r"| 0 | 7 | a\|b | 1 2 3 | 0 | 50.0 |" in card
     assert r"No labelled target pixel shows a\|b:" in card and r"| p\|q |" in card
+    assert "| of these labelled (two neighbours) | 1 |" in card
     assert "to their own size." in card and "all of them" not in card
     seen = model_card(replace(facts, annotated_pixels=np.array([1, 1])))
     assert "No labelled target pixel shows" not in seen

@@ -209,6 +209,10 @@ def test_wide_labels_are_shrunk_and_small_ones_enlarged_by_whole_multiples():
         192,
         200,
     ]
+    label = Image.fromarray(np.uint8([[(9, 9, 9), (99, 99, 99)]]))
+    wide, narrow = (plot_panels.resized(label, width, label=True) for width in (6, 1))
+    assert wide[..., 0].tolist() == 3 * [[9, 9, 9, 99, 99, 99]]
+    assert narrow.tolist() == [[[54, 54, 54]]]  # the mean of both
 
 
 @pytest.fixture
@@ -413,6 +417,7 @@ def test_the_map_rings_what_was_selected_in_both_panels_and_shows_every_point(do
         for cloud, (label, count, colour) in zip(axes.collections, expected, strict=True):
             assert (cloud.get_label(), len(cloud.get_offsets())) == (label, count)
             assert colour is None or to_hex(cloud.get_facecolor()[0]) == colour
+            assert (cloud.get_alpha() == 0.2) == (axes is figure.axes[1] and "(M0)" in label)
         places.append({c.get_label(): np.array(c.get_offsets()) for c in axes.collections})
     before, after = places
     ringed = np.isin(shown, [4, 5, 9])

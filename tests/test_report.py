@@ -68,7 +68,7 @@ def run(tmp_path) -> Path:
         path = tmp_path / f"{n}.png"
         Image.fromarray(rng.integers(0, 255, (64, 128, 3), dtype=np.uint8)).save(path)
         row = {"image_id": f"{n}-{NASTY}", "image": str(path), "rank": n + 1, "score": 9.0 - n}
-        rows.append(row | {"anchor": n % 2, "distance": 9.0 - n})
+        rows.append(row | {"anchor": n % 2, "distance": 1.0})
     source = [{"image_id": rows[5]["image_id"], "image": rows[5]["image"]}]
     anchor = {"source_images": 7, "pool_images": 50, "selected_images": 3}
     described = {"strategy": "mada", "rule": f"The furthest {NASTY}", "pool_images": 100}
@@ -202,6 +202,7 @@ def test_the_page_says_what_was_selected_gained_and_not_shown(run):
         "stand beside another selected one in their sequence: 2.",
         "Anchor 0 Images nearest to it: 7 of the source, 50 of the pool, 3 of the selected.",
         f"1. score 9.00 0-{NASTY}",
+        "What each class is taken for.",
         "M4 is 7.0 points above M0, 70 % of the way from M0 to Mu.",
         "1.0 points below M1 with as many by random. Here the selection did not pay.",
         "M4 is 0.5 points above M1+",
@@ -226,6 +227,13 @@ def test_the_first_figures_are_those_of_no_labels_the_selected_and_all(run):
     ]
 
 
+def test_a_seed_that_lacks_a_row_is_in_no_difference_to_it():
+    ladder = scores(2).iloc[:-2]  # without the second seed's random selection and Mu
+    said = report.findings(ladder, "mada", "M4")
+    assert said[0] == "M4 is 7.0 ± 0.0 points above M0, 70 % of the way from M0 to Mu."
+    assert "is 1.0 points below M1 with as many by random." in said[1]
+
+
 def test_the_table_of_classes_ends_with_what_the_last_rung_gained():
     columns = pd.MultiIndex.from_tuples([("M0", "-"), ("M4", "mada"), ("Mu", "all")])
     values = [[10.0, 30.04, 40.0], [50.0, 49.0, np.nan]]
@@ -241,6 +249,8 @@ def test_the_table_of_classes_ends_with_what_the_last_rung_gained():
 def test_a_table_of_the_ladder_has_the_label_that_stands_before_it(run):
     captions = [text for tag, text in Page(written(run)).texts if tag == "caption"]
     assert captions[:2] == ["Rows of the ladder, mIoU in percent", "IoU % by class"]
+    (table,) = report.read_markdown("| a | b |\n|---|---:|\n| x | 1.0 |\n")
+    assert table == {"head": ["a", "b"], "rows": [["x", "1.0"]], "numbers": [False, True]}
 
 
 def test_all_labels_are_compared_with_as_such(run):
@@ -280,6 +290,7 @@ def test_several_seeds_are_means_with_deviations_paired_by_seed(run):
         f"{m4.mean():.1f} ± {m4.std(ddof=1):.1f} % with the selected labels, 3 seeds",
         f"M4 is {gain.mean():.1f} ± {gain.std(ddof=1):.1f} points above M0, {closed} % of the way",
         "3 seeds: ± is a sample standard deviation",
+        "warm-up adaptseg, seeds 0, 1, 2.",
         "Selection and pictures are those of seed 0.",
     ):
         assert said in text, said
@@ -388,11 +399,11 @@ def test_each_limit_is_told_where_it_holds_and_nowhere_else(change, gone, told):
 
 def test_classes_that_gained_lost_or_are_not_found_are_named():
     columns = pd.MultiIndex.from_tuples([("M0", "-"), ("M4", "mada")])
-    values = [[10.0, 30.0], [50.0, 49.0], [0.0, 0.0], [20.0, 20.0]]
-    rows = pd.DataFrame(values, index=["road", "sky", "train", "car"], columns=columns)
+    values = [[10.0, 30.0], [50.0, 49.0], [0.4, 0.0], [20.0, 20.0], [0.0, 2.0]]
+    rows = pd.DataFrame(values, index=["road", "sky", "train", "car", "boat"], columns=columns)
     assert report.class_findings(rows, "mada", "M4") == [
-        "M4 gained most over M0: road (+20.0).",
-        "M4 lost: sky (-1.0).",
+        "M4 gained most over M0: road (+20.0), boat (+2.0).",
+        "M4 lost: sky (-1.0), train (-0.4).",
         "M4 does not find: train.",
     ]
 

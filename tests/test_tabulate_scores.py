@@ -117,15 +117,18 @@ def test_a_way_of_no_length_or_back_has_no_shares(tmp_path, upper):
 
 
 def test_adaptation_is_compared_with_the_control_that_trained_as_long(tmp_path):
+    ladder = {"M0": (0.2, 0.2), "M1": (0.25, 0.3), "M1+": (0.3, 0.4), "M4": (0.35, 0.41)}
     rows = [
         entry(tmp_path, seed, "mada", variant, miou)
-        for variant, of_seeds in {"M0": (0.2, 0.2), "M1+": (0.3, 0.4), "M4": (0.35, 0.41)}.items()
+        for variant, of_seeds in ladder.items()
         for seed, miou in enumerate(of_seeds)
     ]
     summary = step.summarise(step.read_scores(rows, PAPER, "5%")).set_index("variant")
     assert summary.loc["M4", "over M1+"] == pytest.approx(3)  # of 5 and 1
     assert summary.loc["M4", "over M1+ ±"] == pytest.approx(math.sqrt(2**2 + 2**2))
     assert pd.isna(summary.loc["M1+", "over M1+"])  # not with itself
+    assert summary.loc[["M0", "M1"], "over M1+"].isna().all()  # nor what comes before it
+    assert pd.isna(summary.loc["M0", "over M1"])
 
 
 def test_one_seed_has_no_deviation(tmp_path):
@@ -158,7 +161,7 @@ def test_step_writes_table_numbers_and_figure(entries, tmp_path):
     assert "| 20 |" in rows[0] and "| 3,000 |" in rows[3]
     assert "Mean ± standard deviation over 2 seeds;" in text and "scored on 4 images." in text
     assert "Adjacent picks" not in text  # nothing was measured
-    assert cells(rest, "M1")[0] == ["M1", "mada", "18.5 ± 4.9"]
+    assert cells(rest, "M1") == [["M1", "mada", "18.5 ± 4.9"], ["M1", "random", "15.5 ± 2.1"]]
     assert "37.0 ± 9.9" in rows[1] and "+12.0 ± 2.8" in rows[1] and "53 %" in rows[1]
     assert "-6.0 ± 5.7" in rows[2]
     assert (out / "t.png").read_bytes().startswith(b"\x89PNG")
