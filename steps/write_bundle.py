@@ -33,7 +33,8 @@ def main(args: argparse.Namespace) -> None:
     manifest = read_csv(args.manifest, columns)
     classes = annotation_classes(args.classes)
     items = handed_out(manifest, args.pre_annotations, args.classes)
-    open_share = float(np.mean([(item.train_ids() == VOID).mean() for item in items]))
+    shares = [(item.train_ids() == VOID).mean() for item in items]
+    open_share = float(np.average(shares, weights=manifest["width"] * manifest["height"]))
     with atomic_directory(args.output) as folder:
         copy_images(folder, items)
         write_plain(folder, items, classes)

@@ -44,6 +44,19 @@ def test_what_is_handed_out_is_counted_before_anything_comes_back(handed):
     }
     lines = (handed.folder / "cost.md").read_text().splitlines()
     assert lines[0] == "| quantity | value |" and len(lines) == 2 + len(found)
+    assert lines[2:5] == [
+        "| images handed out | 4 |",
+        f"| pixels handed out | {pixels:,} |",
+        f"| pixels left open by the pre-annotations, % | {100 * left_open / pixels:.1f} |",
+    ]
+
+
+def test_of_what_did_not_come_back_there_are_no_shares(handed):
+    found = table(handed, "--annotations", handed.folder / "nothing", "--minutes-per-image", 7)
+    assert found["images returned"] == found["pixels labelled"] == 0
+    assert found["hours estimated"] == 0.5  # 28 minutes
+    assert np.isnan(found["pixels void, %"])
+    assert "| pixels void, % | - |" in (handed.folder / "cost.md").read_text().splitlines()
 
 
 def test_what_people_changed_is_counted_pixel_by_pixel(handed):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -28,7 +29,7 @@ from mada.annotation.returns import matching_ids, swap_problems
 from mada.cli import InputError
 from mada.labels import CLASS_SETS, VOID
 from mada.manifest import held_out_ids
-from tiny import error_lines, run_step
+from tiny import error_lines, png_by_hand, run_step
 
 
 @pytest.fixture(params=["cityscapes19", "own"])
@@ -100,6 +101,30 @@ def test_a_palette_whose_indices_a_paint_program_chose_counts_by_its_colours(cit
     assert_taken_over(collect(city), city.labels)
 
 
+def test_ids_whose_palette_is_for_show_count_by_themselves(city):
+    palette = [value for grey in range(256) for value in (grey, grey, 255 - grey)]
+    for image_id, label in city.labels.items():
+        image = Image.fromarray(ids(city, label), mode="P")
+        image.putpalette(palette)
+        path = some(city, image_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
+    assert_taken_over(collect(city), city.labels)
+
+
+def test_archives_may_lie_in_folders_and_come_from_any_system(city, tmp_path):
+    work = tmp_path / "work"
+    write_plain(work, city.labels, label_ids(city))
+    (work / "day/a b.png").rename(work / "day/a b.PNG")
+    (work / "__MACOSX/day").mkdir(parents=True)
+    (work / "__MACOSX/day/._a b.png").write_bytes(b"what the Finder leaves")
+    (work / "day/manifest.csv").write_text("their copy")
+    (city.returned / "from Ann").mkdir()
+    made = shutil.make_archive(str(tmp_path / "work"), "zip", work)  # with entries of folders
+    shutil.move(made, city.returned / "from Ann/WORK.ZIP")
+    assert_taken_over(collect(city), city.labels)
+
+
 def test_opaque_alpha_is_no_matter(city):
     for image_id, label in city.labels.items():
         path = city.returned / f"{image_id}.png"
@@ -122,6 +147,29 @@ def test_colours_of_a_cvat_export_are_those_it_declares(city):
     own = [(n, 255 - n, 7) for n in range(len(city.classes))]
     write_cvat(city.returned, city, city.labels, own)
     assert_taken_over(collect(city), city.labels)
+
+
+def test_masks_of_a_cvat_export_in_one_channel_hold_places_in_its_label_map(city):
+    write_cvat(city.returned, city, city.labels)
+    labelmap = city.returned / "labelmap.txt"
+    comment, *lines = labelmap.read_text().splitlines()
+    lines.insert(5, "tram:1,2,3::")  # which no pixel has
+    labelmap.write_text("\n".join([comment, *lines]))
+    declared = [line.split(":")[0] for line in lines]
+    places = np.array([declared.index(name) for name in city.classes.names], np.uint8)
+    values = np.full(256, declared.index("background"), np.uint8)
+    values[: len(places)] = places
+    write_plain(city.returned / "SegmentationClass", city.labels, lambda label: values[label])
+    assert_taken_over(collect(city), city.labels)
+
+
+def test_the_label_map_of_a_cvat_export_may_have_passed_through_an_editor(tmp_path, rng):
+    handed = hand_out(tmp_path, write_class_table(tmp_path), rng)
+    write_cvat(handed.returned, handed, handed.labels)
+    labelmap = handed.returned / "labelmap.txt"
+    text = labelmap.read_text().replace("sign- stop:", "sign: stop:")  # as the class is called
+    labelmap.write_text(text, encoding="utf-8-sig")  # with a mark before the first line
+    assert_taken_over(collect(handed), handed.labels)
 
 
 def test_names_of_a_cvat_export_may_have_been_uploaded_from_higher_or_lower_folders(city):
@@ -158,6 +206,35 @@ def test_label_studio_paints_later_strokes_over_earlier_ones(city):
     assert_taken_over(collect(city), expected)
 
 
+def test_label_studio_strokes_are_where_something_was_painted_in_whatever_colour(city):
+    from label_studio_sdk.converter.brush import decode_rle, encode_rle
+
+    tasks = label_studio_tasks(city, city.labels)
+    for task in tasks:
+        for painted in task["annotations"][0]["result"]:
+            values = np.array(decode_rle(painted["value"]["rle"])).reshape(-1, 4)
+            faint = np.where(values[:, 3:] > 0, np.uint8([0, 0, 0, 60]), np.uint8(0))
+            painted["value"]["rle"] = list(map(int, encode_rle(faint.ravel())))
+    (city.returned / "export.json").write_text(json.dumps(tasks))
+    assert_taken_over(collect(city), city.labels)
+
+
+def test_an_annotation_of_label_studio_that_was_cancelled_does_not_count(city):
+    def cancel_another(task: dict) -> None:
+        task["annotations"].insert(0, {"id": 1, "result": [], "was_cancelled": True})
+
+    edited(city, cancel_another)
+    assert_taken_over(collect(city), city.labels)
+
+
+def test_json_exports_of_several_projects_may_number_their_tasks_alike(city):
+    images = list(city.labels)
+    for name, some_images in (("Ann", images[:2]), ("Bob", images[2:])):
+        tasks = label_studio_tasks(city, {i: city.labels[i] for i in some_images})
+        (city.returned / f"{name}.json").write_text(json.dumps(tasks))
+    assert_taken_over(collect(city), city.labels)
+
+
 def write_brush_pngs(folder: Path, tasks: list[dict]) -> None:
     """Label Studio's PNG export, by its own converter."""
     from label_studio_sdk.converter.brush import convert_task_dir
@@ -177,6 +254,15 @@ def test_label_studio_pngs_with_the_json_that_names_their_images(handed):
     write_brush_pngs(handed.returned / "png", tasks)
     least = [{"id": t["id"], "image": "x", "image_id": t["data"]["image_id"]} for t in tasks]
     (handed.returned / "min.json").write_text(json.dumps(least))
+    assert_taken_over(collect(handed), handed.labels)
+
+
+def test_label_studio_pngs_of_classes_with_slashes(tmp_path, rng):
+    rows = [{"name": f"a/{n}", "ids": [n], "colour": [n, 9, 9]} for n in range(3)]
+    handed = hand_out(tmp_path, write_class_table(tmp_path, rows), rng, {"x": (24, 16)})
+    tasks = label_studio_tasks(handed, handed.labels)
+    write_brush_pngs(handed.returned, tasks)
+    (handed.returned / "export.json").write_text(json.dumps(tasks))
     assert_taken_over(collect(handed), handed.labels)
 
 
@@ -207,6 +293,7 @@ def test_what_came_back_is_accounted_for(city):
         with Image.open(city.folder / f"pre_annotations/labels/{image_id}.png") as image:
             before = np.array(image)
         row = table.loc[image_id]
+        assert row["file"] == str(some(city, image_id))
         assert row["void"] == pytest.approx(np.mean(label == VOID))
         assert row["open"] == pytest.approx(np.mean(before == VOID))
         assert row["changed"] == pytest.approx(np.mean((label != before)[before != VOID]))
@@ -258,6 +345,7 @@ def test_partial_returns_train_with_what_is_there_and_say_so(city, capsys):
     assert sorted(found) == sorted(set(IMAGES) - {"day/a b"})
     said = capsys.readouterr().out
     assert "3 of 4 label maps" in said and "nothing came back: day/a b" in said
+    assert (city.folder / "annotations/missing.txt").read_text() == "day/a b\n"
 
 
 def test_nothing_at_all_is_refused_even_where_part_would_do(city, capsys):
@@ -295,6 +383,14 @@ def test_wrong_size(city, capsys):
     assert line == (f"{some(city, 'day/a b')}: expected 48x32 pixels like its image, found 48x31")
 
 
+def test_cityscapes_ids_in_colours(city, capsys):
+    labels = {f"gtFine/x/{i}_gtFine_labelIds": label for i, label in city.labels.items()}
+    write_plain(city.returned, labels, city.classes.painted, "RGB")
+    lines = problems(city, capsys)
+    assert len(lines) == 4
+    assert all("expected Cityscapes' label ids in one channel, found colours" in i for i in lines)
+
+
 def test_unknown_id(city, capsys):
     write_all(city)
     values = ids(city, city.labels["day/a b"])
@@ -311,13 +407,14 @@ def test_training_ids_do_not_pass_for_cityscapes_ids(city, capsys):
     assert all("expected label ids of classes.csv, found" in line for line in lines)
 
 
-def test_unknown_colour(city, capsys):
+@pytest.mark.parametrize("colour", [(1, 2, 3), (255, 255, 255)])
+def test_unknown_colour(city, capsys, colour):
     write_all(city)
     pixels = city.classes.painted(city.labels["day/a b"])
-    pixels[5, 5] = (1, 2, 3)
+    pixels[5, 5] = colour
     Image.fromarray(pixels).save(some(city, "day/a b"))
     (line,) = problems(city, capsys)
-    assert line.endswith("expected colours of classes.csv, found (1, 2, 3) on 1 pixels")
+    assert line.endswith(f"expected colours of classes.csv, found {colour} on 1 pixels")
 
 
 def test_smoothed_edges_are_unknown_colours(city, capsys):
@@ -342,7 +439,7 @@ def test_share_of_void(city, capsys):
     Image.fromarray(values).save(some(city, "day/a b"))
     (line,) = problems(city, capsys)
     assert line.endswith("a b.png: expected at most 50% void, found 75.0%")
-    assert len(collect(city, "--max-void", "0.8")) == 4
+    assert len(collect(city, "--max-void", "0.75")) == 4
 
 
 def test_unreadable(city, capsys):
@@ -368,6 +465,32 @@ def test_pixels_of_another_kind(city, capsys, mode, expected):
     assert expected in line
 
 
+def test_grey_values_of_four_bits(city, capsys):
+    """Readers stretch such values, so that 7 would become 119."""
+    write_all(city)
+    some(city, "day/a b").write_bytes(png_by_hand(48, 32, 4, 0, [b"\x77" * 24] * 32))
+    (line,) = problems(city, capsys)
+    assert line.endswith("expected 8 bits a channel, ids or colours, found mode L of 4 bits")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_single_transparent_pixel(city, capsys, mode):
+    write_all(city)
+    with Image.open(some(city, "day/a b")) as image:
+        values = np.array(image)
+    if mode == "P":
+        image = Image.fromarray(values, mode="P")
+        image.putpalette(city.classes.palette())
+        transparency = {"transparency": int(values[0, 0])}
+    else:
+        image, transparency = Image.new(mode[:-1], (48, 32), 0), {}
+        image.putalpha(255)
+        image.putpixel((3, 4), (*image.getpixel((3, 4))[:-1], 254))
+    image.save(some(city, "day/a b"), **transparency)
+    (line,) = problems(city, capsys)
+    assert "a b.png: expected opaque pixels, found transparent ones" in line
+
+
 def test_a_palette_whose_indices_and_colours_say_different_classes(city, capsys):
     write_all(city)
     image = Image.new("P", (48, 32), 7)
@@ -389,10 +512,11 @@ def test_files_that_are_no_label_maps(city, capsys):
     assert any("a b.png: expected a PNG, found JPEG" in line for line in lines)
 
 
-def test_an_image_that_changed_since_it_was_handed_out(city, capsys):
+@pytest.mark.parametrize("change", [lambda image: image.write_bytes(b"x"), Path.unlink])
+def test_an_image_that_changed_since_it_was_handed_out(city, capsys, change):
     write_all(city)
     image = city.folder / "photographs/day/a b.png"
-    Image.new("RGB", (48, 32)).save(image)
+    change(image)
     (line,) = problems(city, capsys)
     assert line == f"{image}: expected the image that was handed out, found another"
 
@@ -422,7 +546,37 @@ def test_swapped_label_maps_of_one_size(city, capsys):
     write_plain(city.returned, labels, label_ids(city))
     (line,) = problems(city, capsys)
     assert "expected the label map of day/a b, found one that looks like night/a b's" in line
+    own, other = map(int, re.findall(r"in (\d+)%", line))
+    assert own < other
     assert len(collect(city, "--no-check-swaps")) == 4
+
+
+@pytest.mark.parametrize(
+    ("labels", "handed_out", "swapped"),
+    [
+        (("000.................", "111................."), ("1" * 20, "0" * 20), True),
+        (("0...................", "1..................."), ("1" * 20, "0" * 20), False),  # too few
+        # The first fits the other image far better, but the second fits its own.
+        (
+            ("00000000000000000000", "00000000000222220000"),
+            ("22222222222222220000", "00000000000000111111"),
+            False,
+        ),
+    ],
+)
+def test_label_maps_are_swapped_where_both_fit_the_other_image_better(labels, handed_out, swapped):
+    def by_id(texts: tuple[str, str]) -> dict[str, np.ndarray]:
+        values = [[VOID if c == "." else int(c) for c in text] for text in texts]
+        return dict(zip("ab", np.uint8(values), strict=True))
+
+    sizes, places = {"a": (8, 8), "b": (8, 8)}, {"a": "a", "b": "b"}
+    found = swap_problems(by_id(labels), by_id(handed_out), sizes, places)
+    assert bool(found) == swapped
+
+
+def test_of_a_pre_annotation_without_labels_nothing_was_changed():
+    label, before = np.zeros((2, 2), np.uint8), np.full((2, 2), VOID, np.uint8)
+    assert collect_returned.shares(label, before) == (0, 1, 0)
 
 
 def test_maps_alike_are_no_swap():
@@ -479,11 +633,54 @@ def test_a_label_that_no_class_is_in_the_colour_of_a_class(city, capsys):
     assert any("expected a colour of its own for 'tram'" in line for line in lines)
 
 
-def test_work_beside_an_export_is_not_passed_over(city, capsys):
-    write_cvat(city.returned / "export", city, city.labels)
+@pytest.mark.parametrize(
+    ("write", "damage_it", "expected"),
+    [
+        (write_cvat, lambda f: rewrite(f / "labelmap.txt", "car\n"), "expected name:red,green,bl"),
+        (write_cvat, lambda f: rewrite(f / "labelmap.txt", "car:1,2::\n"), "green, blue of 'car'"),
+        (write_cvat, lambda f: rewrite(f / "labelmap.txt", "\udcff"), "map.txt: expected UTF-8 te"),
+        (
+            write_cvat,
+            lambda f: shutil.rmtree(f / "SegmentationClass"),
+            "labelmap.txt: expected masks in SegmentationClass/ beside it, found none",
+        ),
+        (
+            write_cityscapes,
+            lambda f: rewrite(f / "label_colors.txt", "0 0 142\n"),
+            "label_colors.txt: expected red green blue name in each line",
+        ),
+        (
+            write_cityscapes,
+            lambda f: rewrite(f / "leftImg8bit/label_colors.txt", "0 0 142 car\n"),
+            "expected one label_colors.txt, found 2",
+        ),
+        (
+            write_cityscapes,
+            lambda f: shutil.rmtree(f / "gtFine"),
+            "expected gtFine/<subset>/*_gtFine_color.png, found none",
+        ),
+    ],
+)
+def test_damaged_exports_of_cvat(city, capsys, write, damage_it, expected):
+    write(city.returned, city, city.labels)
+    damage_it(city.returned)
+    assert any(expected in line for line in problems(city, capsys))
+
+
+def rewrite(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode(errors="surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(write_cvat, "CVAT Segmentation mask 1.1"), (write_cityscapes, "Cityscapes 1.0")],
+)
+def test_work_beside_an_export_is_not_passed_over(city, capsys, write, name):
+    write(city.returned / "export", city, city.labels)
     write_plain(city.returned, {"day/a b": city.labels["day/a b"]}, label_ids(city))
     (line,) = problems(city, capsys)
-    assert "expected files of a CVAT Segmentation mask 1.1 export alone, found another" in line
+    assert f"expected files of a {name} export alone, found another" in line
 
 
 # Label Studio's
@@ -547,6 +744,24 @@ def test_label_studio_pngs_without_their_json(city, capsys):
     assert "expected the JSON export of the same project beside" in problems(city, capsys)[0]
     (city.returned / "other.json").write_text(json.dumps([{"id": 99, "image_id": "day/a b"}]))
     assert any("expected task 11 in a JSON" in line for line in problems(city, capsys))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "expected"),
+    [
+        ("task-11-annotation-81-by-a-label-moon-0.png", "L", "of classes.csv, found 'label-moon'"),
+        ("task-11-annotation-99-by-a-label-car-0.png", "L", "task 11: expected one annotation, f"),
+        ("task-11-annotation-81-by-a-label-car-7.png", "L", "expected pixels that no other class"),
+        ("task-11-annotation-81-by-a-label-car-7.png", "RGB", "expected grey values, found mode R"),
+        ("sketch.png", "L", "expected files of a Label Studio export alone, found another"),
+    ],
+)
+def test_label_studio_pngs_that_are_too_many(city, capsys, name, mode, expected):
+    tasks = label_studio_tasks(city, city.labels)
+    write_brush_pngs(city.returned, tasks)
+    (city.returned / "export.json").write_text(json.dumps(tasks))
+    Image.new(mode, (48, 32), "white").save(city.returned / name)
+    assert any(expected in line for line in problems(city, capsys))
 
 
 def test_label_studio_pngs_of_a_task_that_two_projects_have(city, capsys):

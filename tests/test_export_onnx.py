@@ -1,10 +1,13 @@
 """The exported model is the same network elsewhere, and brings its classes and its card."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
 import torch
 
@@ -39,6 +42,7 @@ def made(tmp_path_factory):
     for name, part in (("annotations", rows[1:3]), ("later", rows[3:])):  # of two rounds
         (folder / name).mkdir(exist_ok=True)
         (folder / name / "index.csv").write_text("\n".join([rows[0], *part]) + "\n")
+    (folder / "source.csv").write_text("\n".join(rows[:3]) + "\n")
     (folder / "scores.json").write_text(json.dumps(SCORES))
     export(folder, "--scores", folder / "scores.json", "--scored-on", "the validation split")
     return folder, network, handed
@@ -48,7 +52,7 @@ def export(folder, *more: object) -> None:
     words = ["--model", folder / "model.pt", "--variant", "M4-V10", "--made-by", "preset x"]
     words += ["--annotated-by", "people", "--annotations", folder / "annotations", folder / "later"]
     words += ["--classes", folder / "classes.json"]
-    words += ["--source", folder / "index.csv", "--target", folder / "index.csv"]
+    words += ["--source", folder / "source.csv", "--target", folder / "index.csv"]
     words += ["--card", folder / "model-card.md", "--output", folder / "model.onnx", *more]
     export_onnx.main(export_onnx.parser().parse_args([str(word) for word in words]))
 
@@ -90,6 +94,11 @@ def test_the_card_tells_data_classes_settings_scores_and_limits(made):
     card = (folder / "model-card.md").read_text(encoding="utf-8")
     pixels = {n: sum(int((x == n).sum()) for x in handed.labels.values()) for n in range(4)}
     assert "# Model card: M4-V10" in card and "| of these labelled (people) | 4 |" in card
+    assert "| source images, all labelled | 2 |" in card and "| target images | 4 |" in card
+    assert f"| labelled target pixels | {sum(pixels.values()):,} |" in card
+    assert "one of 4 classes" in card and "logits\n(N, 4, height, width)" in card
+    (difference,) = re.findall(r"differ from PyTorch's by (\S+) at most", card)
+    assert 0 < float(difference) < 1e-3
     assert f"| 1 | 1 | black ice | 255 255 255 | {pixels[1]:,} | 50.0 |" in card
     assert f"| 0 | 3 | background | 10 20 30 | {pixels[0]:,} | - |" in card
     assert "mIoU 25.0 % on 5 images (the validation split)." in card
@@ -109,6 +118,45 @@ def test_a_card_without_scores_or_annotations_says_so(made, tmp_path):
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "None: there were no labelled target images" in card
     assert "| of these labelled (people) | 0 |" in card
+    assert "No labelled target pixel shows background, black ice, sign: stop, tree:" in card
+
+
+def test_names_and_settings_cannot_break_the_tables_of_a_card():
+    table = pd.DataFrame({"name": ["a|b", "c", "unlabelled"], "id": [7, 8, 0]})
+    table = table.assign(train_id=[0, 1, 255], red=1, green=2, blue=3)
+    facts = Facts(
+        variant="M1",
+        made_by="hand",
+        classes=table,
+        network={},
+        settings={"x": "p|q", "classes": "all of them", "target_size": None},
+        source_images=1,
+        target_images=1,
+        annotated_images=1,
+        annotated_by="two neighbours",
+        annotated_pixels=np.array([0, 1]),
+        scores=None,
+        scored_on="",
+        difference=0.0,
+    )
+    assert_whole_tables(model_card(facts), 3)
+    scores = {"miou": 0.5, "images": 1, "iou": {"a|b": 0.5, "c": 0.5}}
+    card = model_card(replace(facts, scores=scores))
+    assert_whole_tables(card, 3)
+    assert r"| 0 | 7 | a\|b | 1 2 3 | 0 | 50.0 |" in card
+    assert r"No labelled target pixel shows a\|b:" in card and r"| p\|q |" in card
+    assert "| of these labelled (two neighbours) | 1 |" in card
+    assert "all of them" not in card
+    seen = model_card(replace(facts, annotated_pixels=np.array([1, 1])))
+    assert "No labelled target pixel shows" not in seen
+
+
+def assert_whole_tables(text: str, count: int) -> None:
+    """Each of so many tables has as many cells in every line."""
+    tables = [part for part in text.split("\n\n") if part.startswith("|")]
+    assert len(tables) == count
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from PIL import Image
 
 import plot_classes
@@ -19,6 +21,7 @@ import plot_features
 import plot_history
 import plot_panels
 import plot_selection
+import tiny
 from mada.cli import InputError
 from mada.evaluations import read_evaluation
 from mada.figures import DOMAIN_COLOURS, DPI, VARIANT_COLOURS, three_digits
@@ -59,6 +62,19 @@ def drawn(step: ModuleType, output: Path, *arguments: object) -> np.ndarray:
     given = [str(argument) for argument in (*arguments, "--output", output)]
     step.main(step.parser().parse_args(given))
     return read_pixels(output)
+
+
+def figure_of(step: ModuleType, *arguments: object) -> Figure:
+    """What a step draws, before it becomes a picture."""
+    given = [str(argument) for argument in (*arguments, "--output", "not written")]
+    with tiny.figures_of(step.__name__) as figures:
+        step.main(step.parser().parse_args(given))
+    (figure,) = figures
+    return figure
+
+
+def texts(artists: list) -> list[str]:
+    return [artist.get_text() for artist in artists]
 
 
 def share(pixels: np.ndarray, colour) -> float:
@@ -126,6 +142,30 @@ def test_the_legend_shows_every_class(panels):
         assert (pixels == colour).all(axis=-1).sum() >= plot_panels.SWATCH**2
 
 
+def test_panels_say_what_every_column_row_and_colour_is(panels):
+    scores = ("--scores", "M4", panels / "M4.json", "--rows", "3")
+    figure = figure_of(plot_panels, *panel_arguments(panels), *scores)
+    written = texts(figure.texts)
+    columns = ["Image", "", "Ground truth", "", "M0", "", "M4", "mIoU 100.0 %"]
+    assert written[:8] == columns
+    assert written[8:11] == ["town_000000", "town_000004", "town_000007"]  # of eight
+    sheet = figure.images[0].get_array()
+    height, width, _ = sheet.shape
+    classes = CLASS_SETS["cityscapes19"]
+    entries = [*zip(classes.names, classes.colours, strict=True), ("void", (0, 0, 0))]
+    for text, (name, colour) in zip(figure.texts[11:], entries, strict=True):
+        x, y = text.get_position()
+        middle = round(x * width) - plot_panels.GAP - plot_panels.SWATCH // 2
+        assert text.get_text() == name
+        assert tuple(sheet[round((1 - y) * height), middle]) == tuple(colour)
+
+
+def test_a_column_that_is_given_twice_is_refused(panels):
+    arguments = [*panel_arguments(panels), "--prediction", "M0", panels / "M4"]
+    with pytest.raises(InputError, match="expected every name once, found one twice"):
+        figure_of(plot_panels, *arguments)
+
+
 def test_a_missing_prediction_is_named_in_one_line(panels):
     missing = panels / "M4" / "town_000003.png"
     missing.unlink()
@@ -169,6 +209,10 @@ def test_wide_labels_are_shrunk_and_small_ones_enlarged_by_whole_multiples():
         192,
         200,
     ]
+    label = Image.fromarray(np.uint8([[(9, 9, 9), (99, 99, 99)]]))
+    wide, narrow = (plot_panels.resized(label, width, label=True) for width in (6, 1))
+    assert wide[..., 0].tolist() == 3 * [[9, 9, 9, 99, 99, 99]]
+    assert narrow.tolist() == [[[54, 54, 54]]]  # the mean of both
 
 
 @pytest.fixture
@@ -212,6 +256,26 @@ def test_the_gallery_has_a_band_for_each_anchor_and_goes_by_rank(selection):
     assert found == [[20, 50, 80], [10, 30]]
 
 
+def test_the_gallery_says_rank_score_and_id_of_every_image(selection):
+    figure = figure_of(plot_selection, "--selection", selection, "--limit", "4")
+    facts = "images nearest to it: 7 of the source, 9 of the pool, {} of the selected"
+    assert texts(figure.texts) == [
+        *("Source images closest to the anchor", "Selected target images: rank, score"),
+        *("Anchor 0", facts.format(2), "source-0"),
+        *("1", "100", "town_000001", "3", "33.3", "town_000004"),
+        *("Anchor 2", facts.format(3), "source-2"),
+        *("2", "50.0", "town_000003", "5", "20.0", "town_000000"),
+    ]
+
+
+def test_images_of_an_anchor_that_fill_more_than_a_line_do_not_cover_each_other(selection):
+    described, sheet = read_selection(selection), plot_selection.Sheet(1400)
+    source = described["anchors"][0]["closest_source_images"]
+    plot_selection.add_band(sheet, ("Anchor 0", ""), source, 3 * described["selected"])
+    assert len({(x, y) for x, y, _ in sheet.pictures}) == 1 + 15
+    assert max(y + picture.height for _, y, picture in sheet.pictures) < sheet.height
+
+
 def test_the_gallery_shows_the_first_by_rank_where_there_are_too_many(selection):
     described = read_selection(selection)
     shown = [(n, [row["rank"] for row in rows]) for n, _, rows in by_anchor(described, 3)]
@@ -242,8 +306,13 @@ def test_thumbnails_are_upright(tmp_path):
 
 
 def test_scores_keep_three_significant_digits():
-    written = [three_digits(x) for x in (60.541, 0.04567, 1234.5, 0, -3, 2.5e-6)]
-    assert written == ["60.5", "0.0457", "1230", "0", "−3.00", "2.50e−06"]
+    written = [three_digits(x) for x in (60.541, 0.04567, 1234.5, 0, -3, 2.5e-6, 99_999)]
+    assert written == ["60.5", "0.0457", "1230", "0", "−3.00", "2.50e−06", "1.00e+05"]
+
+
+def test_no_two_variants_or_domains_have_the_same_colour():
+    for colours in (VARIANT_COLOURS, DOMAIN_COLOURS):
+        assert len(set(colours.values())) == len(colours)
 
 
 def test_long_ids_keep_both_ends():
@@ -327,6 +396,55 @@ def test_the_map_shows_m0_alone_or_m1_beside_it(domains):
             assert [share(half, marks) > 0 for half in halves] == expected
 
 
+def test_the_map_rings_what_was_selected_in_both_panels_and_shows_every_point(domains):
+    target = np.load(domains / "target.npy")
+    np.save(domains / "adapted.npy", target + np.float32([5, 0, 0, 0, 3, 0]))
+    np.save(domains / "target-anchors.npy", target[:3])
+    more = ["--adapted", domains / "adapted.npy", "--most", "10"]
+    more += ["--target-anchors", domains / "target-anchors.npy"]
+    figure = figure_of(plot_features, *feature_arguments(domains), *more)
+    shown = np.union1d(np.linspace(0, 11, 10).round().astype(int), [4, 5, 9])
+    source, adapted = DOMAIN_COLOURS["source"], DOMAIN_COLOURS["adapted"]
+    marks = [
+        [("source", 10, source), ("target", len(shown), DOMAIN_COLOURS["target"])],
+        [("source (M0)", 10, source), ("target (M0)", len(shown), DOMAIN_COLOURS["target"])],
+    ]
+    marks[0] += [("selected", 3, None), ("source anchors", 2, source)]
+    marks[1] += [("target (M1)", len(shown), adapted), ("selected", 3, None)]
+    marks[1] += [("target anchors", 3, adapted)]
+    places = []
+    for axes, expected in zip(figure.axes, marks, strict=True):
+        for cloud, (label, count, colour) in zip(axes.collections, expected, strict=True):
+            assert (cloud.get_label(), len(cloud.get_offsets())) == (label, count)
+            assert colour is None or to_hex(cloud.get_facecolor()[0]) == colour
+            assert (cloud.get_alpha() == 0.2) == (axes is figure.axes[1] and "(M0)" in label)
+        places.append({c.get_label(): np.array(c.get_offsets()) for c in axes.collections})
+    before, after = places
+    ringed = np.isin(shown, [4, 5, 9])
+    assert (before["selected"] == before["target"][ringed]).all()
+    assert (after["selected"] == after["target (M1)"][ringed]).all()
+    moved = after["target (M1)"] - before["target"]  # all alike, as their features
+    assert np.ptp(moved, axis=0).max() < 1e-3 < np.abs(moved).max()
+    everything = np.concatenate([*before.values(), *after.values()])
+    spread = np.ptp(everything, axis=0)
+    assert everything.std(axis=0)[0] > everything.std(axis=0)[1]  # the main direction goes right
+    for axes in figure.axes:
+        low, high = np.transpose([axes.get_xlim(), axes.get_ylim()])
+        assert everything.min(axis=0) - low == pytest.approx(0.04 * spread, rel=1e-3)
+        assert high - everything.max(axis=0) == pytest.approx(0.04 * spread, rel=1e-3)
+
+
+def test_features_that_do_not_belong_together_are_refused(domains):
+    np.save(domains / "adapted.npy", np.load(domains / "target.npy")[1:])
+    adapted = ("--adapted", domains / "adapted.npy", "--target-anchors", domains / "anchors.npy")
+    with pytest.raises(InputError, match=r"adapted\.npy: expected 12 rows .*, found 11"):
+        figure_of(plot_features, *feature_arguments(domains), *adapted)
+    manifest = domains / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("target-05", "elsewhere"))
+    with pytest.raises(InputError, match="expected an image 'elsewhere', found none"):
+        figure_of(plot_features, *feature_arguments(domains))
+
+
 def test_few_points_are_mapped_by_their_two_main_directions(rng):
     points = rng.normal(size=(30, 5)) * (1, 5, 1, 3, 1)
     places, method = plot_features.to_plane(points.astype(np.float32), 0)
@@ -400,6 +518,34 @@ def test_every_variant_has_its_colour_among_the_bars(evaluations):
     assert height["M4"] / height["M0"] == pytest.approx(road["M4"] / road["M0"], rel=0.03)
 
 
+def test_bars_stand_side_by_side_above_their_class_in_the_order_of_the_variants(evaluations):
+    scores = [x for pair in score_arguments(evaluations) for x in ("--score", *pair)]
+    figure = figure_of(plot_classes, "--classes", evaluations / "classes.json", *scores)
+    (axes,) = figure.axes
+    assert texts(axes.get_xticklabels()) == [*NAMES, "mean"]
+    assert texts(figure.legends[0].get_texts()) == ["M0", "M4"]
+    ticks = axes.get_xticks()
+    assert (np.diff(ticks) > 0).all() and axes.get_ylim()[0] == 0
+    # Hits over the union of truth and prediction, by variant and seed; nobody has a boat.
+    road = {"M0": (600 / 11, 800 / 10), "M4": (700 / 9, 100)}
+    car = {"M0": (100 / 6, 200 / 4), "M4": (300 / 5, 100)}
+    for n, variant in enumerate(("M0", "M4")):
+        bars = axes.patches[4 * n : 4 * n + 4]
+        mean = (np.array(road[variant]) + car[variant]) / 2
+        of_seeds = np.array([road[variant], car[variant], mean])
+        assert {to_hex(bar.get_facecolor()) for bar in bars} == {VARIANT_COLOURS[variant]}
+        heights = [*of_seeds[:2].mean(axis=1), 0, mean.mean()]
+        assert [bar.get_height() for bar in bars] == pytest.approx(heights)
+        inner = [bar.get_x() + (bar.get_width() if variant == "M0" else 0) for bar in bars]
+        assert inner == pytest.approx(ticks)  # the two meet above the class
+        ends = [line[:, 1] for line in axes.collections[n].get_segments()]
+        deviation = of_seeds.std(axis=1, ddof=1)
+        assert np.mean(ends, axis=1) == pytest.approx(of_seeds.mean(axis=1))
+        assert np.ptp(ends, axis=1) == pytest.approx(2 * deviation)
+    (note,) = axes.texts
+    assert note.get_text() == "not there" and note.get_position()[0] == ticks[2]
+
+
 def test_an_evaluation_of_other_classes_is_refused(evaluations):
     with pytest.raises(InputError, match=r"M0-0\.json: expected the IoU of road, car, found"):
         read_evaluation(evaluations / "M0-0.json", ("road", "car"))
@@ -410,7 +556,27 @@ def test_rows_of_the_confusion_matrix_are_shares_of_the_true_class(evaluations):
     shares = plot_confusion.row_shares(confusion)
     assert shares[:2].tolist() == [[75, 25, 0], [75, 25, 0]]
     assert np.isnan(shares[2]).all()
-    assert [plot_confusion.whole(x) for x in (75.0, 0.4, float("nan"))] == ["75", "", ""]
+    assert [plot_confusion.whole(x) for x in (75.0, 0.6, 0.4, float("nan"))] == ["75", "1", "", ""]
+    assert [plot_confusion.share_of_all(x) for x in (12.34, 0.04, 0)] == ["12.3", "<0.1", "0.0"]
+
+
+def test_rows_of_the_confusion_matrix_are_true_classes_and_columns_predicted_ones(evaluations):
+    arguments = ["--classes", evaluations / "classes.json", "--variant", "M0", "--scores"]
+    seeds = [evaluations / "M0-0.json", evaluations / "M0-1.json"]
+    (axes,) = figure_of(plot_confusion, *arguments, *seeds).axes
+    assert axes.get_ylabel() == "true class" and axes.get_xlabel().startswith("predicted by M0")
+    assert texts(axes.get_xticklabels()) == texts(axes.get_yticklabels()) == [*NAMES]
+    # Of 16 pixels of road 2 are taken for a car; of 8 of cars 5 for road.
+    shown = axes.images[0].get_array()
+    assert shown[:2].tolist() == [[87.5, 12.5, 0], [62.5, 37.5, 0]]
+    cells = {text.get_position(): (text.get_text(), text.get_color()) for text in axes.texts}
+    assert {place: cell for place, cell in cells.items() if place[0] < 3 and place[1] >= 0} == {
+        (0, 0): ("88", "white"),
+        (1, 0): ("12", "black"),
+        (0, 1): ("62", "white"),
+        (1, 1): ("38", "black"),
+    }
+    assert [cells[4.2, row][0] for row in range(3)] == ["66.7", "33.3", "0.0"]
 
 
 def test_the_confusion_matrix_is_that_of_all_seeds_together(evaluations):
@@ -446,6 +612,37 @@ def test_history_has_one_panel_per_training(tmp_path):
     left, right = panel[:, :half], panel[:, half:]
     assert [share(left, colour) > 0 for colour in colours] == [True, False, False]
     assert [share(right, colour) > 0 for colour in colours] == [False, True, True]
+
+
+def test_panels_of_trainings_share_labels_and_show_raw_and_smoothed_losses(tmp_path):
+    """Five trainings in two rows; the first, second and fourth have a score of tuning."""
+    arguments = []
+    for n in range(5):
+        path = write_history(tmp_path / f"{n}.csv", **{f"loss {n}": 1 + np.arange(8) % 2})
+        table = pd.read_csv(path).assign(iteration=range(10, 90, 10))
+        if n in (0, 1, 3):
+            table["tune_miou"] = [None] * 7 + [0.1 * (n + 1)]
+        table.to_csv(path, index=False)
+        arguments += ["--history", f"training {n}", path]
+    figure = figure_of(plot_history, *arguments)
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    scores = [axes for axes in figure.axes if axes not in panels]
+    assert [axes.get_title(loc="left") for axes in panels] == [f"training {n}" for n in range(5)]
+    assert [axes.get_ylabel() for axes in panels] == ["loss", "", "", "loss", ""]
+    assert [axes.get_xlabel() for axes in panels] == ["", "", *["iteration"] * 3]
+    for axes in panels:
+        raw, smoothed = (line.get_ydata() for line in axes.lines)
+        assert raw.tolist() == [1, 2, 1, 2, 1, 2, 1, 2]
+        assert smoothed[3] == pytest.approx(8 / 5)  # of 2, 1, 2, 1, 2
+        assert axes.get_xlim() == (0, 80)
+    assert [axes.get_ylabel() for axes in scores] == ["", "mIoU (%)", "mIoU (%)"]
+    found = [axes.lines[0].get_xydata().tolist() for axes in scores]
+    assert found == [[[80, pytest.approx(value)]] for value in (10, 20, 40)]
+    assert {axes.get_ylim() for axes in scores} == {(0, 50)}
+    named = texts(figure.legends[0].get_texts())
+    assert named == [*(f"loss {n}" for n in range(5)), "mIoU on the tuning split"]
+    with pytest.raises(InputError, match="expected every name once, found one twice"):
+        figure_of(plot_history, *arguments, "--history", "training 0", tmp_path / "1.csv")
 
 
 def test_a_running_mean_leaves_a_straight_line_as_it_is():

@@ -68,7 +68,7 @@ def run(tmp_path) -> Path:
         path = tmp_path / f"{n}.png"
         Image.fromarray(rng.integers(0, 255, (64, 128, 3), dtype=np.uint8)).save(path)
         row = {"image_id": f"{n}-{NASTY}", "image": str(path), "rank": n + 1, "score": 9.0 - n}
-        rows.append(row | {"anchor": n % 2, "distance": 9.0 - n})
+        rows.append(row | {"anchor": n % 2, "distance": 1.0})
     source = [{"image_id": rows[5]["image_id"], "image": rows[5]["image"]}]
     anchor = {"source_images": 7, "pool_images": 50, "selected_images": 3}
     described = {"strategy": "mada", "rule": f"The furthest {NASTY}", "pool_images": 100}
@@ -196,7 +196,13 @@ def test_the_page_says_what_was_selected_gained_and_not_shown(run):
     text = Page(written(run)).text
     for said in (
         "6 of 100 target images, selected by mada",
-        "5.00 to 7.00 among the selected",
+        "Budget 5%, warm-up adaptseg, seed 0.",
+        "clustered into 2 groups (K = 2)",
+        "1.00 to 3.00 in the pool, 5.00 to 7.00 among the selected",
+        "stand beside another selected one in their sequence: 2.",
+        "Anchor 0 Images nearest to it: 7 of the source, 50 of the pool, 3 of the selected.",
+        f"1. score 9.00 0-{NASTY}",
+        "What each class is taken for.",
         "M4 is 7.0 points above M0, 70 % of the way from M0 to Mu.",
         "1.0 points below M1 with as many by random. Here the selection did not pay.",
         "M4 is 0.5 points above M1+",
@@ -206,6 +212,45 @@ def test_the_page_says_what_was_selected_gained_and_not_shown(run):
         "started from random weights",
     ):
         assert said in text, said
+    assert "Selection and pictures are those of seed" not in text  # there is one
+    assert "by rank are shown" not in text  # all are
+
+
+def test_the_first_figures_are_those_of_no_labels_the_selected_and_all(run):
+    page = Page(written(run))
+    shown = [text for tag, text in page.texts if tag in ("span", "b")]
+    at = shown.index("mIoU of M0")
+    assert shown[at : at + 9] == [
+        *("mIoU of M0", "20.0 %", "before any label"),
+        *("mIoU of M4", "27.0 %", "with the selected labels"),
+        *("mIoU of Mu", "30.0 %", "with all labels"),
+    ]
+
+
+def test_a_seed_that_lacks_a_row_is_in_no_difference_to_it():
+    ladder = scores(2).iloc[:-2]  # without the second seed's random selection and Mu
+    said = report.findings(ladder, "mada", "M4")
+    assert said[0] == "M4 is 7.0 ± 0.0 points above M0, 70 % of the way from M0 to Mu."
+    assert "is 1.0 points below M1 with as many by random." in said[1]
+
+
+def test_the_table_of_classes_ends_with_what_the_last_rung_gained():
+    columns = pd.MultiIndex.from_tuples([("M0", "-"), ("M4", "mada"), ("Mu", "all")])
+    values = [[10.0, 30.04, 40.0], [50.0, 49.0, np.nan]]
+    rows = pd.DataFrame(values, index=["road", "sky"], columns=columns)
+    table = write_report.class_table(rows, "mada", "M4")
+    assert table["head"] == ["class", ("M0", ""), ("M4", "mada"), ("Mu", ""), ("M4 − M0", "")]
+    assert table["rows"] == [
+        ("road", "10.0", "30.0", "40.0", "+20.0"),
+        ("sky", "50.0", "49.0", "-", "-1.0"),
+    ]
+
+
+def test_a_table_of_the_ladder_has_the_label_that_stands_before_it(run):
+    captions = [text for tag, text in Page(written(run)).texts if tag == "caption"]
+    assert captions[:2] == ["Rows of the ladder, mIoU in percent", "IoU % by class"]
+    (table,) = report.read_markdown("| a | b |\n|---|---:|\n| x | 1.0 |\n")
+    assert table == {"head": ["a", "b"], "rows": [["x", "1.0"]], "numbers": [False, True]}
 
 
 def test_all_labels_are_compared_with_as_such(run):
@@ -242,9 +287,10 @@ def test_several_seeds_are_means_with_deviations_paired_by_seed(run):
     gain = m4 - m0
     closed = round(100 * np.mean(gain / (upper - m0)))
     for said in (
-        f"{m4.mean():.1f} ± {m4.std(ddof=1):.1f} %",
+        f"{m4.mean():.1f} ± {m4.std(ddof=1):.1f} % with the selected labels, 3 seeds",
         f"M4 is {gain.mean():.1f} ± {gain.std(ddof=1):.1f} points above M0, {closed} % of the way",
         "3 seeds: ± is a sample standard deviation",
+        "warm-up adaptseg, seeds 0, 1, 2.",
         "Selection and pictures are those of seed 0.",
     ):
         assert said in text, said
@@ -269,6 +315,7 @@ def test_any_part_of_the_ladder_will_do(run, variants):
     text = Page(written(run, variants=variants, strategy="random")).text
     assert f"{last} is 6.0 points above M0." in text
     assert "with as many by" not in text and "Mu." not in text
+    assert "M1+, which trained as long" not in text  # neither is compared with itself
 
 
 def test_of_several_rounds_the_last_is_shown_and_the_page_says_so(run):
@@ -285,14 +332,89 @@ def test_many_images_are_cut_and_the_page_says_where(run):
     assert f"2-{NASTY}" not in text
 
 
+def findings(rows: dict, seeds: int = 1, last: str = "M4") -> str:
+    return " ".join(report.findings(scores(seeds, rows), "mada", last))
+
+
+def test_the_way_from_no_labels_to_all_is_a_mean_of_each_seeds_share():
+    rows = {("M0", "-"): (20, 20), ("M1", "mada"): (25, 30), ("M4", "mada"): (25, 30)}
+    said = findings({**rows, ("Mu", "all"): (30, 60)}, 2)  # 5 of 10, 10 of 40
+    assert "7.5 ± 3.5 points above M0, 38 % of the way from M0 to Mu." in said
+    for upper in ((30, 20), (30, 15)):  # of no way, or one back, there is no share
+        assert "of the way" not in findings({**rows, ("Mu", "all"): upper}, 2)
+
+
+@pytest.mark.parametrize(
+    ("random", "expected"),
+    [
+        (24.0, "is 1.0 points above M1 with as many by random."),
+        (25.0, "is level with M1 with as many by random. Here the selection did not pay."),
+        (26.0, "is 1.0 points below M1 with as many by random. Here the selection did not pay."),
+    ],
+)
+def test_a_selection_that_did_not_pay_is_called_so(random, expected):
+    rows = {("M0", "-"): (20.0,), ("M1", "mada"): (25.0,), ("M4", "mada"): (27.0,)}
+    said = findings({**rows, ("M1", "random"): (random,), ("M4", "random"): (25.0,)})
+    assert said == f"M4 is 7.0 points above M0. M1 with the images that mada selected {expected}"
+
+
+LIMITS = {
+    *("One seed.", "Scored on 100 images.", "started from random weights", "tuning split"),
+    *("no person labelled", "The map of the features"),
+}
+OTHER_LIMITS = {
+    *("validation_split is false", "2 seeds:", "selected like those trained with"),
+    "of the last round alone",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "gone", "told"),
+    [
+        ({}, set(), set()),
+        ({"seeds": 2}, {"One seed."}, {"2 seeds:"}),
+        (
+            {"seeds": 0},
+            {"One seed.", "Scored on 100 images.", "started from random weights"},
+            {"validation_split is false"},
+        ),
+        ({"images": 500}, {"Scored on 100 images."}, set()),
+        ({"scored_on": "holdout"}, set(), {"selected like those trained with"}),
+        ({"network": {"weights": "imagenet"}}, {"started from random weights"}, set()),
+        ({"warmup_method": "checkpoint"}, {"started from random weights"}, set()),
+        ({"tuning_split": False}, {"tuning split"}, set()),
+        ({"rounds": ["2%"]}, set(), set()),
+        ({"rounds": ["2%", "4%"]}, set(), {"of the last round alone"}),
+        ({"annotation_mode": "people"}, {"no person labelled"}, set()),
+    ],
+)
+def test_each_limit_is_told_where_it_holds_and_nowhere_else(change, gone, told):
+    case = SETTINGS | {"seeds": 1, "images": 100, "scored_on": "val"} | change
+    ladder = scores(case["seeds"]).assign(images=case["images"]) if case["seeds"] else None
+    said = report.limits(ladder, case, case["scored_on"])
+    found = {words for words in LIMITS | OTHER_LIMITS if any(words in one for one in said)}
+    assert found == LIMITS - gone | told
+    assert len(said) == len(found)
+
+
 def test_classes_that_gained_lost_or_are_not_found_are_named():
     columns = pd.MultiIndex.from_tuples([("M0", "-"), ("M4", "mada")])
-    values = [[10.0, 30.0], [50.0, 49.0], [0.0, 0.0], [20.0, 20.0]]
-    rows = pd.DataFrame(values, index=["road", "sky", "train", "car"], columns=columns)
+    values = [[10.0, 30.0], [50.0, 49.0], [0.4, 0.0], [20.0, 20.0], [0.0, 2.0]]
+    rows = pd.DataFrame(values, index=["road", "sky", "train", "car", "boat"], columns=columns)
     assert report.class_findings(rows, "mada", "M4") == [
-        "M4 gained most over M0: road (+20.0).",
-        "M4 lost: sky (-1.0).",
+        "M4 gained most over M0: road (+20.0), boat (+2.0).",
+        "M4 lost: sky (-1.0), train (-0.4).",
         "M4 does not find: train.",
+    ]
+
+
+def test_of_many_classes_those_that_changed_most_are_named():
+    columns = pd.MultiIndex.from_tuples([("M0", "-"), ("M4", "mada")])
+    gains = {"a": 1.0, "b": 4.0, "c": 3.0, "d": 2.0, "e": -1.0, "f": -4.0, "g": -3.0, "h": -2.0}
+    rows = pd.DataFrame([[10.0, 10 + gain] for gain in gains.values()], [*gains], columns)
+    assert report.class_findings(rows, "mada", "M4") == [
+        "M4 gained most over M0: b (+4.0), c (+3.0), d (+2.0).",
+        "M4 lost: f (-4.0), g (-3.0), h (-2.0), and 1 more.",
     ]
 
 
@@ -307,6 +429,7 @@ def test_iou_of_a_class_is_its_mean_over_seeds(run):
 
 def test_a_difference_of_nothing_is_called_level():
     assert report.in_words(pd.Series([0.04])) == "level with"
+    assert report.in_words(pd.Series([-1.0, 1.0])) == "level (0.0 ± 1.4 points) with"
     assert report.in_words(pd.Series([-0.5])) == "0.5 points below"
     assert report.in_words(pd.Series([1.0, 3.0])) == "2.0 ± 1.4 points above"
 
@@ -316,6 +439,33 @@ def test_a_picture_is_png_or_jpeg_whichever_is_smaller(rng):
     assert report.data_uri(noise, 80).startswith("data:image/jpeg;")
     assert report.data_uri(Image.new("RGB", (64, 64)), 80).startswith("data:image/png;")
     assert report.fitted(Image.new("RGB", (300, 200)), 150).size == (150, 100)
+    assert report.fitted(Image.new("RGB", (30, 20)), 150).size == (30, 20)
+
+
+def test_settings_are_shown_flat_and_as_they_are_written():
+    given = {"seeds": [0, 1], "rounds": [], "network": {"weights": None, "size": {"width": 8}}}
+    assert report.flattened(given | {"holdout": False, "preset": "demo"}) == [
+        ("seeds", "0, 1"),
+        ("rounds", "none"),
+        ("network.weights", "none"),
+        ("network.size.width", "8"),
+        ("holdout", "false"),
+        ("preset", "demo"),
+    ]
+
+
+def test_pictures_that_are_not_known_or_not_given_are_named(run, capsys):
+    picture = (run / "panels.png", CAPTIONS / "panels.rst")
+    with pytest.raises(InputError, match=r"expected one of .*'panels'.*, found 'moon'"):
+        written(run, "--picture", "moon", *picture)
+    with pytest.raises(InputError, match="expected --table beside it, found one alone"):
+        written(run, "--scores", run / "ladder.csv", scored=False)
+    with pytest.raises(InputError):
+        written(run, "--scores", run / "ladder.csv", "--table", run / "ladder.md", scored=False)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"error: --picture: expected {n}, found none" for n in ("classes", "confusion")
+    ]
 
 
 def test_a_missing_picture_is_named(run):

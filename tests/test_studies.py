@@ -9,7 +9,7 @@ import pytest
 import add_up_benchmarks
 import tabulate_sweep as sweep
 from mada.cli import InputError
-from tiny import error_lines, run_step
+from tiny import error_lines, figures_of, run_here
 
 # mIoU of two seeds; seed 1 of mada at 5% is given first, since pairs are made by seed.
 MIOU = [
@@ -64,6 +64,26 @@ def test_every_series_is_compared_with_random_selection_wherever_it_stands(entri
     assert table.loc["evenly", "over"].tolist() == table.loc["mada", "over"].tolist()
 
 
+def test_a_series_is_drawn_at_its_own_places_with_a_band_of_its_deviation(entries):
+    late = [[seed, "evenly", place, path] for seed, name, place, path in entries if place == "20%"]
+    summary = sweep.summarise(sweep.read_scores(entries + late[:2]))
+    with figures_of("tabulate_sweep") as figures:
+        sweep.draw(summary, "anchors", Path("not written"))
+    (axes,) = figures[0].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["5%", "20%"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("anchors", "mIoU (%)")
+    found = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert found == {
+        "mada": [[0, pytest.approx(45)], [1, pytest.approx(48)]],
+        "random": [[0, pytest.approx(42.5)], [1, pytest.approx(47.5)]],
+        "evenly": [[1, pytest.approx(48)]],
+    }
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(found)
+    corners = axes.collections[0].get_paths()[0].vertices
+    at_first = corners[corners[:, 0] == 0, 1]
+    assert (at_first.min(), at_first.max()) == pytest.approx((45 - 50**0.5, 45 + 50**0.5))
+
+
 def test_series_that_share_no_place_with_random_are_not_compared(entries):
     only = [row for row in entries if (row[1], row[2]) in (("mada", "5%"), ("random", "20%"))]
     summary = sweep.summarise(sweep.read_scores(only))
@@ -75,7 +95,7 @@ def test_series_that_share_no_place_with_random_are_not_compared(entries):
 
 def run_sweep(entries, folder: Path, axis: str):
     scores = [word for row in entries for word in ("--score", *row)]
-    return run_step(
+    return run_here(
         *("tabulate_sweep", *scores, "--axis", axis, "--paper", "gta5-to-cityscapes"),
         *("--output", folder / "t.csv", "--markdown", folder / "t.md"),
         *("--figure", folder / "t.png"),
@@ -102,6 +122,19 @@ def test_numbers_of_anchors_are_not_compared_across_domains(entries, tmp_path):
     text = (tmp_path / "t.md").read_text()
     assert text.splitlines()[0] == "| anchors | mada | random |"
     assert "M1 61.6 and M4 64.9 with 10 anchors of each domain" in text
+    assert "over random" not in text and "(+" not in text
+
+
+def test_budgets_that_the_paper_has_none_of_stand_alone(entries, tmp_path):
+    other = [[seed, name, "16", path] for seed, name, place, path in entries if place == "5%"]
+    assert run_sweep(other, tmp_path, "budgets").returncode == 0
+    assert "paper" not in (tmp_path / "t.md").read_text().lower()
+
+
+def test_a_single_seed_is_called_so(entries):
+    first = [row for row in entries if row[0] == "0"]
+    text = sweep.markdown(sweep.summarise(sweep.read_scores(first)), "budget", {}, 7, "")
+    assert "| 5% | 40.0 (+1.0) | 39.0 |" in text and "mIoU %, one seed; in brackets" in text
 
 
 def test_what_is_no_evaluation_is_refused(entries, tmp_path):

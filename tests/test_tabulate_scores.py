@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 import tabulate_scores as step
 from mada.cli import InputError
+from mada.figures import VARIANT_COLOURS
 from mada.paper import reported_scores
-from tiny import error_lines, run_step
+from tiny import error_lines, figures_of, run_step
 
 # mIoU of two seeds. Seed 1 of M1 is given first: pairs are made by seed, not by position.
 MIOU = [
@@ -39,9 +41,13 @@ def entry(
     return [str(seed), strategy, variant, "1500", str(path)]
 
 
+ITERATIONS = {"M0": "20", "M1": "1500", "Mu": "3000"}
+
+
 @pytest.fixture
 def entries(tmp_path) -> list[list[str]]:
-    return [entry(tmp_path, *row) for row in MIOU]
+    made = [entry(tmp_path, *row) for row in MIOU]
+    return [[*row[:3], ITERATIONS[row[2]], row[4]] for row in made]
 
 
 @pytest.fixture
@@ -111,15 +117,18 @@ def test_a_way_of_no_length_or_back_has_no_shares(tmp_path, upper):
 
 
 def test_adaptation_is_compared_with_the_control_that_trained_as_long(tmp_path):
+    ladder = {"M0": (0.2, 0.2), "M1": (0.25, 0.3), "M1+": (0.3, 0.4), "M4": (0.35, 0.41)}
     rows = [
         entry(tmp_path, seed, "mada", variant, miou)
-        for variant, of_seeds in {"M0": (0.2, 0.2), "M1+": (0.3, 0.4), "M4": (0.35, 0.41)}.items()
+        for variant, of_seeds in ladder.items()
         for seed, miou in enumerate(of_seeds)
     ]
     summary = step.summarise(step.read_scores(rows, PAPER, "5%")).set_index("variant")
     assert summary.loc["M4", "over M1+"] == pytest.approx(3)  # of 5 and 1
     assert summary.loc["M4", "over M1+ ±"] == pytest.approx(math.sqrt(2**2 + 2**2))
     assert pd.isna(summary.loc["M1+", "over M1+"])  # not with itself
+    assert summary.loc[["M0", "M1"], "over M1+"].isna().all()  # nor what comes before it
+    assert pd.isna(summary.loc["M0", "over M1"])
 
 
 def test_one_seed_has_no_deviation(tmp_path):
@@ -144,15 +153,42 @@ def tabulate(entries: list[list[str]], folder: Path, paper: str, *more: str) -> 
 
 def test_step_writes_table_numbers_and_figure(entries, tmp_path):
     out = tmp_path / "out"
-    text, _ = tabulate(entries, out, "gta5-to-cityscapes")
+    text, rest = tabulate(entries, out, "gta5-to-cityscapes")
     rows = [line for line in text.splitlines() if line.startswith("| M")]
     assert len(rows) == 4
+    assert text.splitlines()[1] == "|" + 3 * "---|" + 6 * "---:|"  # numbers to the right
+    assert rows[1].startswith("| M1 | fine-tuned on the active samples | mada | 1,500 |")
+    assert "| 20 |" in rows[0] and "| 3,000 |" in rows[3]
+    assert "Mean ± standard deviation over 2 seeds;" in text and "scored on 4 images." in text
+    assert "Adjacent picks" not in text  # nothing was measured
+    assert cells(rest, "M1") == [["M1", "mada", "18.5 ± 4.9"], ["M1", "random", "15.5 ± 2.1"]]
     assert "37.0 ± 9.9" in rows[1] and "+12.0 ± 2.8" in rows[1] and "53 %" in rows[1]
     assert "-6.0 ± 5.7" in rows[2]
     assert (out / "t.png").read_bytes().startswith(b"\x89PNG")
     assert pd.read_csv(out / "t.csv")["miou"].tolist() == pytest.approx(
         [100 * miou for *_, miou in MIOU]
     )
+
+
+def test_bars_go_down_in_the_order_of_the_table_and_comparisons_are_paler(summary):
+    with figures_of("tabulate_scores") as figures:
+        step.draw(summary.reset_index(), Path("not written"))
+    (axes,) = figures[0].axes
+    bars = axes.patches
+    assert [bar.get_width() for bar in bars] == pytest.approx([25, 37, 31, 47.5])
+    assert axes.yaxis_inverted() and axes.get_xlabel() == "mIoU (%)"
+    places = [bar.get_y() + bar.get_height() / 2 for bar in bars]
+    assert places == pytest.approx([0, 1, 2, 3]) == axes.get_yticks().tolist()
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["M0", "M1  mada", "M1  random", "Mu"]
+    assert [bar.get_alpha() for bar in bars] == [1, 1, 0.45, 1]
+    colours = [VARIANT_COLOURS[variant] for variant in ("M0", "M1", "M1", "Mu")]
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == colours
+    ends = [lines.get_segments()[0][:, 0] for lines in axes.collections]
+    deviations = [math.sqrt(x) for x in (50, 98, 18, 112.5)]
+    assert [right - left for left, right in ends] == pytest.approx([2 * d for d in deviations])
+    written = [text.get_text() for text in axes.texts]
+    assert written == ["25.0 ± 7.1", "37.0 ± 9.9", "31.0 ± 4.2", "47.5 ± 10.6"]
 
 
 def cells(text: str, start: str) -> list[list[str]]:

@@ -6,7 +6,8 @@ import struct
 import subprocess
 import sys
 import zlib
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
@@ -146,6 +147,19 @@ def run_here(step: str, *arguments: object) -> subprocess.CompletedProcess:
         except SystemExit as end:
             status = end.code
     return subprocess.CompletedProcess(words, status, out.getvalue(), error.getvalue())
+
+
+@contextmanager
+def figures_of(step: str) -> Iterator[list]:
+    """The figures that a step would save here, to look at what is drawn in them."""
+    module, figures = importlib.import_module(step), []
+
+    def keep(figure, path: Path) -> None:
+        module.plt.close(figure)
+        figures.append(figure)
+
+    with mock.patch.object(module, "save_figure", keep):
+        yield figures
 
 
 def error_lines(result: subprocess.CompletedProcess) -> list[str]:

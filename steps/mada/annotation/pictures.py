@@ -35,16 +35,18 @@ def _picture(data: bytes, where: str, size: Size) -> Image.Image:
         image.load()
         if _END not in data:  # Pillow is content with all pixels
             raise InputError(f"{where}: expected a whole PNG, found its end missing")
-        if image.mode in ("RGBA", "LA"):
-            if image.getchannel("A").getextrema()[0] < 255:
-                raise InputError(f"{where}: expected opaque pixels, found transparent ones")
-            return image.convert(image.mode[:-1])
-        if image.mode not in ("L", "P", "RGB") or _few_grey_bits(data):
+        if image.mode not in ("L", "P", "RGB", "LA", "RGBA") or _few_grey_bits(data):
             raise InputError(
                 f"{where}: expected 8 bits a channel, ids or colours, found mode {image.mode} of "
                 f"{data[24]} bits"
             )
-        return image.copy()
+        # A palette or a single colour may be transparent too.
+        if (
+            image.has_transparency_data
+            and image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+        ):
+            raise InputError(f"{where}: expected opaque pixels, found transparent ones")
+        return image.convert(image.mode.removesuffix("A"))
 
 
 def _few_grey_bits(data: bytes) -> bool:
