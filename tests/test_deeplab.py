@@ -2,12 +2,10 @@
 
 import math
 from itertools import product
-from pathlib import Path
 
 import pytest
 import torch
 import torchvision
-import yaml
 from jsonschema import Draft202012Validator
 from torch import nn
 
@@ -16,8 +14,7 @@ from mada.nn.deeplab import RESNETS, DeepLabV3Plus, NetworkDescription, dilate_l
 from mada.nn.discriminator import Discriminator
 from mada.nn.pooling import category_masks, category_means
 from mada.nn.schedules import set_poly_rate
-
-SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+from test_settings import SCHEMA
 
 
 def small_network(stride: int = 16, classes: int = 5) -> DeepLabV3Plus:
@@ -256,7 +253,7 @@ def test_a_backbone_that_is_no_torchvision_resnet_is_refused(backbone):
 
 
 def test_the_settings_allow_what_torchvision_offers():
-    section = Draft202012Validator(yaml.safe_load(SCHEMA.read_text())["properties"]["network"])
+    section = Draft202012Validator(SCHEMA["properties"]["network"])
     models = torchvision.models.list_models(torchvision.models)
     offered = {name: {*torchvision.models.get_model_weights(name).__members__} for name in models}
     for backbone, weights in product(models, {"none"}.union(*offered.values())):

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from test_pipeline import make_project, planned_commands, snakemake, value_of
+from test_settings import SCHEMA
 
-SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 SETTINGS = {
     "classes": "mine",
     "class_table": [
@@ -65,6 +65,7 @@ MANUAL = {
 ELSEWHERE = {"preset", "seeds", "report_seeds", "strategy", "rounds", "gpus"}
 ELSEWHERE |= {"study_strategies", "study_budgets", "study_anchors", "warmup_checkpoint"}
 ELSEWHERE |= {"demo_data", "container_image"}
+SECTIONS = ("network", "training", "warmup", "finetune", "adapt")
 
 NETWORK = {"--batch-size": "6", "--precision": "bf16", "--device": "cpu", "--loader-workers": "3"}
 INFERENCE = NETWORK | {"--threads": "3"}
@@ -150,28 +151,18 @@ def calls(project) -> dict[str, list[dict[str, str]]]:
     return by_step(planned_commands(project, "all", "predict", "export"))
 
 
-def settings_in(schema: dict, place: str = "") -> set[str]:
-    """Names of all settings, those of sections with the section's."""
-    names = set()
-    for name, entry in schema["properties"].items():
-        if "properties" in entry and name != "demo_data":
-            names |= settings_in(entry, f"{name}.")
-        else:
-            names.add(place + name)
-    return names
+def named(tree: dict) -> dict:
+    """What stands for each setting, those of sections with the section's name."""
+    inner = {f"{n}.{name}": value for n in SECTIONS for name, value in tree[n].items()}
+    return {name: value for name, value in tree.items() if name not in SECTIONS} | inner
 
 
 def test_every_setting_has_a_value_here_that_is_not_its_default():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    given = SETTINGS | MANUAL
-    missing = settings_in(schema) - ELSEWHERE
-    for name in sorted(missing):
-        section, _, inner = name.rpartition(".")
-        part = given.get(section, {}) if section else given
-        entry = schema["properties"][section]["properties"] if section else schema["properties"]
-        if inner in part and part[inner] != entry[inner].get("default"):
-            missing.discard(name)
-    assert missing == set()
+    entries = SCHEMA["properties"]
+    entries = named(entries | {name: entries[name]["properties"] for name in SECTIONS})
+    defaults = {name: entry.get("default") for name, entry in entries.items()}
+    given = defaults | named(SETTINGS | MANUAL)
+    assert {name for name in entries if given[name] == defaults[name]} <= ELSEWHERE
 
 
 STEPS = {

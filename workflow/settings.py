@@ -35,6 +35,11 @@ def typed(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
 
 
+def lies_below(path: str | Path, folder: str | Path) -> bool:
+    """Whether a path is a folder's or the folder itself, however either is written."""
+    return Path(path).absolute().is_relative_to(Path(folder).absolute())
+
+
 def adapted_variants(config: Mapping) -> list[str]:
     """Return the variants to train that need images without annotation, in order."""
     return [variant for variant in NEED_UNLABELLED if variant in config.get("variants", [])]
@@ -149,7 +154,7 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
         root = config.get(name)
         if root is None or Path(root).is_dir():
             continue
-        if not rendered or not Path(root).absolute().is_relative_to(Path(rendered).absolute()):
+        if not rendered or not lies_below(root, rendered):
             yield name, f"expected a folder, found none at {root}"
     for name in ("exclude", "include", "warmup_checkpoint"):
         if config.get(name) is not None and not Path(config[name]).is_file():
@@ -157,10 +162,9 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     for name in ("exclude", "include", "warmup_checkpoint", "annotation_root"):
         if WILDCARD.search(config.get(name) or ""):
             yield name, f"expected a path without a word in braces, found {config[name]}"
-    handed_out = Path(config.get("annotation_root", "annotations"))
-    if handed_out.absolute().is_relative_to(Path("results").absolute()):
-        found = f"found {handed_out}"
-        yield "annotation_root", f"expected a folder outside of results/, {found}"
+    work = config.get("annotation_root", "annotations")
+    if lies_below(work, "results"):
+        yield "annotation_root", f"expected a folder outside of results/, found {work}"
 
     strategies = [config.get("strategy"), *config.get("compare", [])]
     method = config.get("warmup_method")

@@ -14,7 +14,8 @@ sys.path[:0] = [workflow.basedir, str(STEPS)]
 from mada.annotation.handover import HANDED_OUT, RETURNED, returned_files
 from mada.listing import image_files
 from settings import ALL_LABELLED, NEED_UNLABELLED, WILDCARD, WITHOUT_DISCRIMINATOR
-from settings import adapted_variants, everything_labelled, setting_problems, typed
+from settings import adapted_variants, everything_labelled, lies_below
+from settings import setting_problems, typed
 from sources import imported_modules, registered_strategies
 
 on_command_line = workflow.config_settings.config
@@ -40,8 +41,7 @@ def of_user(path):
     would be taken for what some rule makes."""
     if path is None:
         return []
-    ours = Path(path).absolute().is_relative_to(Path("results").absolute())
-    return str(Path(path).absolute()) if ours else path
+    return str(Path(path).absolute()) if lies_below(path, "results") else path
 
 
 def watched(paths):
@@ -293,8 +293,7 @@ def tune_flag(wildcards, input):
 def dataset_marker(root):
     """The rendered data set that a root lies in, if it is rendered."""
     folder = config.get("demo_data", {}).get("folder")
-    inside = folder and Path(root).absolute().is_relative_to(Path(folder).absolute())
-    return f"{folder}/dataset.json" if inside else []
+    return f"{folder}/dataset.json" if folder and lies_below(root, folder) else []
 
 
 def checked_flags(study=None):
