@@ -705,15 +705,10 @@ def test_selections_that_cannot_differ_are_trained_once(tmp_path):
     chosen = ("--config", "strategy=target-medoids")
     for more in ((), ("source_anchors=2",)):
         assert runs_planned(folder, "anchors", *chosen, *more) == ["target-medoids-K0-b25pct"]
-    series = next(
-        words
-        for words in planned_commands(folder, "anchors", *chosen)
-        if "steps/tabulate_sweep.py" in words
-    )
-    assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
-    one_anchor = planned_commands(folder, "anchors", "--config", "strategy=single-centroid")
-    (series,) = (words for words in one_anchor if "steps/tabulate_sweep.py" in words)
-    assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
+    for strategy in ("target-medoids", "single-centroid"):
+        commands = planned_commands(folder, "anchors", "--config", f"strategy={strategy}")
+        (series,) = (words for words in commands if "steps/tabulate_sweep.py" in words)
+        assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
     # A share is the same however it is written, and all images are all images.
     expected = ["all-K0-b100pct", "mada-K3-b25pct", "random-K0-b25pct"]
     assert runs_planned(folder, "budgets", "--config", "compare=[]") == expected

@@ -37,8 +37,8 @@ def sweep_rows(wildcards):
                 ("K, source anchors", "M1", "k"),
                 ("V, target anchors", adapted_variants(config)[-1], "v"),
             ]
-            by_anchors = STRATEGIES[wildcards.strategy].source_anchors
-            if not by_anchors or wildcards.strategy == "single-centroid":
+            # What looks at no source anchors, or always at one, has no K to vary.
+            if chosen_run(moved(wildcards, k=2), seed, wildcards.strategy)["k"] != 2:
                 series.pop(0)
             for number in config["study_anchors"]:
                 for name, variant, changed in series:
