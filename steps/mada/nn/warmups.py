@@ -1,13 +1,15 @@
 """Warm-ups: from labelled source and unlabelled target images to M0, by choice of method.
 
 =========  ====================================================================================
-none       source only: cross-entropy on source images
-minent     + entropy of the target's predictions, made small (Vu et al., CVPR 2019, Eqs. 2-4)
-adaptseg   + a discriminator of the domains' probability maps, fooled by the target's
-           (Tsai et al., CVPR 2018, Eqs. 1-4, one level); what MADA starts from
-advent     the same on maps of weighted self-information (Vu et al., CVPR 2019, Eqs. 6-8)
-clan       adaptseg whose force on a pixel grows with the disagreement of two classifiers kept
-           apart (Luo et al., CVPR 2019, Eqs. 2-8)
+none       CE(p_s, y_s): source only
+minent     + w mean H(p_t), the entropy of the target's predictions made small
+           (Vu et al., CVPR 2019, Eqs. 2-4)
+adaptseg   + w BCE(D(p_t), source), while D learns [BCE(D(p_s), source) + BCE(D(p_t), target)] / 2
+           of probability maps (Tsai et al., CVPR 2018, Eqs. 1-4, one level); what MADA starts from
+advent     the same with D of maps of weighted self-information, -p log p / log C
+           (Vu et al., CVPR 2019, Eqs. 6-8)
+clan       adaptseg with pixel weights λ (1 - cos(p_t, p'_t)) + ε in the target's BCE, of two
+           classifiers whose weights' cosine is made small (Luo et al., CVPR 2019, Eqs. 2-8)
 =========  ====================================================================================
 """
 
