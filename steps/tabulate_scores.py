@@ -140,8 +140,11 @@ def markdown(summary: pd.DataFrame, images: int, note: str) -> str:
     seeds = int(summary["seeds"].max())
     over = f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed"
     lines = table_lines(head, 3, rows)
+    firsts = summary.loc[summary["variant"] == "M1", "selection"].iloc[:1]
+    compared = "".join(f", to M1 and M1+ of {selection}" for selection in firsts)
+    way = '; "M0 to Mu" is the mean of each seed\'s share of that way' if ended else ""
     lines.append(
-        f"{over}; differences are paired by seed, to M1 and M1+ of the first selection; "
+        f"{over}; differences are paired by seed{compared}{way}; "
         f"scored on {images} images. {note}{MEASURED if measured else ''}"
     )
     return "\n".join(lines) + "\n"
@@ -179,9 +182,8 @@ def class_markdown(scores: pd.DataFrame) -> str:
     return "\n".join(["", "IoU % by class:", "", *lines])
 
 
-def draw(summary: pd.DataFrame, path: Path) -> None:
-    """A bar a row, mean mIoU with the deviation over seeds; paler for comparisons."""
-    main = summary.loc[summary["variant"] == "M1", "selection"].iloc[:1].tolist()
+def draw(summary: pd.DataFrame, strategy: str, path: Path) -> None:
+    """A bar a row, mean mIoU with the deviation over seeds; paler for other selections."""
     height = 0.24 * len(summary) + 0.5
     figure, axes = plt.subplots(figsize=(PAGE_WIDTH, height), layout="constrained")
     labels = []
@@ -194,7 +196,7 @@ def draw(summary: pd.DataFrame, path: Path) -> None:
             row["mean"],
             height=0.72,
             color=VARIANT_COLOURS[row["variant"]],
-            alpha=1 if alone or [row["selection"]] == main else 0.45,
+            alpha=1 if alone or row["selection"] == strategy else 0.45,
             xerr=deviation or None,
             error_kw={"ecolor": INK, "capsize": 2, "elinewidth": 0.8},
         )
@@ -223,7 +225,7 @@ def main(args: argparse.Namespace) -> None:
     text = markdown(summary, int(scores["images"].iloc[0]), note)
     text += subset_markdown(summary) + class_markdown(scores)
     write_csv(args.output, scores)
-    draw(summary, args.figure)
+    draw(summary, args.strategy, args.figure)
     with atomic_path(args.markdown) as partial:
         partial.write_text(text)
     print(text)
@@ -241,6 +243,7 @@ def parser() -> StepParser:
     parser.add_argument(
         "--selection", action="append", nargs=3, metavar=("SEED", "STRATEGY", "FILE")
     )
+    parser.add_argument("--strategy", required=True, help="whose bars the figure makes strong")
     parser.add_argument("--budget", required=True, help="of all rows but M0 and Mu, like 5%% or 16")
     parser.add_argument(
         "--paper", required=True, choices=EXPERIMENTS, help="experiment to show the results of"

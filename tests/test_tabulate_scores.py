@@ -28,6 +28,7 @@ MIOU = [
 
 
 PAPER = reported_scores("gta5-to-cityscapes")
+CHOSEN = ("--strategy", "mada", "--budget", "5%")
 
 
 def entry(
@@ -146,7 +147,7 @@ def tabulate(entries: list[list[str]], folder: Path, paper: str, *more: str) -> 
     words = [word for row in entries for word in ("--score", *row)]
     for flag, name in (("--markdown", "t.md"), ("--figure", "t.png"), ("--output", "t.csv")):
         words += [flag, str(folder / name)]
-    step.main(step.parser().parse_args([*words, "--budget", "5%", "--paper", paper, *more]))
+    step.main(step.parser().parse_args([*words, *CHOSEN, "--paper", paper, *more]))
     main, _, rest = (folder / "t.md").read_text().partition("mIoU % by set of classes:")
     return main, rest
 
@@ -159,7 +160,11 @@ def test_step_writes_table_numbers_and_figure(entries, tmp_path):
     assert text.splitlines()[1] == "|" + 3 * "---|" + 6 * "---:|"  # numbers to the right
     assert rows[1].startswith("| M1 | fine-tuned on the active samples | mada | 1,500 |")
     assert "| 20 |" in rows[0] and "| 3,000 |" in rows[3]
-    assert "Mean ± standard deviation over 2 seeds;" in text and "scored on 4 images." in text
+    assert (
+        "Mean ± standard deviation over 2 seeds;" in text
+        and "to M1 and M1+ of mada; " in text
+        and "scored on 4 images." in text
+    )
     assert "Adjacent picks" not in text  # nothing was measured
     assert cells(rest, "M1") == [["M1", "mada", "18.5 ± 4.9"], ["M1", "random", "15.5 ± 2.1"]]
     assert "37.0 ± 9.9" in rows[1] and "+12.0 ± 2.8" in rows[1] and "53 %" in rows[1]
@@ -172,9 +177,11 @@ def test_step_writes_table_numbers_and_figure(entries, tmp_path):
 
 def test_bars_go_down_in_the_order_of_the_table_and_comparisons_are_paler(summary):
     with figures_of("tabulate_scores") as figures:
-        step.draw(summary.reset_index(), Path("not written"))
-    (axes,) = figures[0].axes
+        for strategy in ("mada", "random"):
+            step.draw(summary.reset_index(), strategy, Path("not written"))
+    (axes,), (other,) = (figure.axes for figure in figures)
     bars = axes.patches
+    assert [bar.get_alpha() for bar in other.patches] == [1, 0.45, 1, 1]
     assert [bar.get_width() for bar in bars] == pytest.approx([25, 37, 31, 47.5])
     assert axes.yaxis_inverted() and axes.get_xlabel() == "mIoU (%)"
     places = [bar.get_y() + bar.get_height() / 2 for bar in bars]
@@ -280,7 +287,8 @@ def test_step_names_the_bad_evaluation_and_writes_nothing(tmp_path):
         run_step(
             *("tabulate_scores", "--score", *good, "--score", *bad, "--markdown", out / "t.md"),
             *("--figure", out / "t.png", "--output", out / "t.csv"),
-            *("--budget", "5%", "--paper", "gta5-to-cityscapes"),
+            *CHOSEN,
+            *("--paper", "gta5-to-cityscapes"),
         )
     )
     assert bad[-1] in line

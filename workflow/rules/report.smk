@@ -58,7 +58,7 @@ rule tabulate_scores:
     shell:
         r"""
         python {input.script:q} {params.scores} {params.selections} \
-            --budget {params.budget} {params.paper} \
+            --strategy {wildcards.strategy} --budget {params.budget} {params.paper} \
             --output {output.csv:q} --markdown {output.markdown:q} \
             --figure {output.figure:q} >{log:q} 2>&1
         """
