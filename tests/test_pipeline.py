@@ -124,7 +124,17 @@ def test_a_default_run_ends_with_the_table_and_what_to_open(finished):
     page = (finished / "results/demo/report.html").resolve()
     assert f"{table}\nOpen {page}\n" in told[told.index("Nothing to be done") :]
     assert f"ready for print, are in {finished.resolve()}/results/demo/figures/{SUMMARY}/" in told
-    assert "Open " not in snakemake(finished, "M1").stderr  # of a default run alone
+    assert "Open " not in snakemake(finished, "M1").stderr  # which makes no table
+
+
+def test_a_study_adds_what_is_not_there_yet_and_ends_with_its_table(finished):
+    words = ("anchors", "--config", "study_anchors=[3]", "report_seeds=[0]")
+    adapted = {"cluster_target_anchors", "adapt", "evaluate"}  # V = 3; K = 3 has been trained
+    written = {"check_study", "tabulate_sweep", "add_up_benchmarks"}
+    assert planned(finished, *words) - {"anchors"} == adapted | written
+    told = snakemake(finished, *words).stderr
+    table = finished.resolve() / f"results/demo/tables/{SUMMARY}/anchors.md"
+    assert told.endswith(f"\n{table.read_text()}\nOpen {table.with_suffix('.png')}\n")
 
 
 def test_intermediates_follow_the_file_contract(finished):

@@ -131,15 +131,20 @@ def ladder(kind):
 
 
 def say_what_came_out():
-    """The last word of a default run: the table of variants, and what to open."""
-    if not came_to_its_end() or workflow.dag_settings.targets:
+    """The last word of a run that was asked for tables: the tables, and what to open."""
+    if not came_to_its_end():
         return
-    table = Path(ladder("md") or "none")
-    if table.is_file():
+    wanted = [Path(name) for job in workflow._dag.targetjobs for name in job.input]
+    scores = [
+        path for path in wanted if path.suffix == ".md" and "tables" in path.parts
+    ]
+    for table in scores:
         print(f"\n{table.read_text()}", file=sys.stderr)
-    if page() and Path(page()[0]).is_file():
+    reports = [path for path in wanted if path.name == "report.html"]
+    for path in reports or [table.with_suffix(".png") for table in scores]:
+        print(f"Open {path.resolve()}", file=sys.stderr)
+    if reports:
         pictures_folder = Path(PICTURE.format(**CHOSEN)).resolve()
-        print(f"Open {Path(page()[0]).resolve()}", file=sys.stderr)
         print(
             f"Its pictures, ready for print, are in {pictures_folder}/", file=sys.stderr
         )
