@@ -134,7 +134,8 @@ def say_what_came_out():
     """The last word of a run that was asked for tables: the tables, and what to open."""
     if not came_to_its_end():
         return
-    wanted = [Path(name) for job in workflow._dag.targetjobs for name in job.input]
+    named = [Path(name) for job in workflow._dag.targetjobs for name in job.input]
+    wanted = [path for path in named if path.is_file()]  # they may have been deleted
     scores = [
         path for path in wanted if path.suffix == ".md" and "tables" in path.parts
     ]
