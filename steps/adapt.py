@@ -98,12 +98,13 @@ def main(args: argparse.Namespace) -> None:
     inputs = [args.model, args.source, *files]
     anchors = Anchors(torch.zeros(1, 1))
     if variant.alignment:
-        index = read_index(args.pseudo_labels if fixed else args.unlabelled, labels=fixed)
+        unlabelled = args.pseudo_labels if fixed else args.unlabelled
+        index = read_index(unlabelled, labels=fixed)
         index = index[~index["id"].isin(annotated["id"])]
         if index.empty:
-            raise InputError(f"{args.unlabelled}: expected images without annotation, found none")
+            raise InputError(f"{unlabelled}: expected images without annotation, found none")
         streams.append(arguments.crops(args, index, "target", "train-ids" if fixed else None, 6))
-        inputs += [args.pseudo_labels if fixed else args.unlabelled, args.anchors]
+        inputs += [unlabelled, args.anchors]
         inputs += map(Path, index["label"]) if fixed else []
         width = classes * network.description.feature_channels
         values = torch.from_numpy(read_npy(args.anchors, columns=width).copy())

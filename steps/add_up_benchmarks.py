@@ -36,7 +36,10 @@ def cost(paths: list[Path]) -> pd.DataFrame:
         if not path.is_file():
             rows.append({"training": kind(path), "seconds": np.nan, "memory": np.nan})
             continue
-        found = pd.read_csv(path, sep="\t", na_values="-")
+        try:
+            found = pd.read_csv(path, sep="\t", na_values="-")
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: expected a benchmark, found {error}") from error
         if not {"s", "max_rss"} <= set(found) or found.empty:
             raise InputError(f"{path}: expected a benchmark with s and max_rss, found {[*found]}")
         seconds, memory = found["s"].sum(), found["max_rss"].max()

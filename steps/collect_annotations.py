@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> None:
     items = {item.id: item for item in listed}
     table = label_table(args.layout, args.classes)
     index = read_index(args.index)
+    indexed = set(index["id"])
     problems = []
     with atomic_directory(args.output) as folder:
         for row in progress(list(manifest.itertuples()), "collecting labels"):
@@ -31,7 +32,7 @@ def main(args: argparse.Namespace) -> None:
                     raise InputError(
                         f"{args.manifest}: {row.image_id}: no such image in {args.root}"
                     )
-                if row.image_id not in index["id"].values:
+                if row.image_id not in indexed:
                     raise InputError(
                         f"{args.manifest}: {row.image_id}: no such image in {args.index}"
                     )

@@ -8,7 +8,15 @@ import pandas as pd
 import pytest
 
 from mada import acquisition
-from mada.acquisition import NEED_ANCHORS, PER_BUDGET, Pool, load_strategies, ranking, strategy
+from mada.acquisition import (
+    NEED_ANCHORS,
+    NEED_DISCRIMINATOR,
+    PER_BUDGET,
+    Pool,
+    load_strategies,
+    ranking,
+    strategy,
+)
 from mada.anchors import cluster
 from mada.cli import InputError
 from mada.covering import furthest_first, masked_pairwise_distances, squared_distances_to
@@ -19,8 +27,9 @@ from tiny import STEPS, example
 STRATEGIES = load_strategies()
 IMAGES, CATEGORIES, BLOCK = 30, 4, 3
 IDS = pd.Series([f"{n:02d}" for n in range(IMAGES)])
-# What the seed may change; all else is the same for every seed.
-SEEDED = {"random", "evenly", "mada-dual", "target-medoids", "uncertain-medoids"}
+# What is picked by chance, and what else the seed may change.
+DRAWN = {"random", "evenly"}
+SEEDED = {*DRAWN, "mada-dual", "target-medoids", "uncertain-medoids"}
 
 
 def mask(places) -> np.ndarray:
@@ -508,7 +517,7 @@ def test_every_strategy_may_take_the_whole_pool(name):
     assert sorted(table["image_id"]) == IDS.tolist()
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random", "evenly"}))
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - DRAWN))
 def test_images_that_are_all_alike_go_by_id(name):
     alike = {"entropy": 0.5, "margin": 0.5, "source_probability": 0.5}
     pool = pool_for(name, features=np.ones((IMAGES, CATEGORIES * BLOCK), np.float32), **alike)
@@ -538,6 +547,12 @@ def test_the_seed_changes_what_is_drawn_and_nothing_else():
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_what_needs_a_discriminator_says_so(name):
+    score, _ = STRATEGIES[name](pool_for(name, source_probability=np.nan))
+    assert np.isfinite(score).all() == (name not in NEED_DISCRIMINATOR)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_no_strategy_changes_what_it_looks_at(name):
     pool, untouched = (pool_for(name, taken=(1,), barred=(2,)) for _ in range(2))
     STRATEGIES[name](pool)
@@ -552,6 +567,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(acquisition, "STRATEGIES", dict(STRATEGIES))
     monkeypatch.setattr(acquisition, "PER_BUDGET", set(PER_BUDGET))
     monkeypatch.setattr(acquisition, "NEED_ANCHORS", set(NEED_ANCHORS))
+    monkeypatch.setattr(acquisition, "NEED_DISCRIMINATOR", set(NEED_DISCRIMINATOR))
 
 
 def test_a_new_strategy_is_one_decorated_function(registry):
@@ -581,6 +597,7 @@ def test_the_workflow_knows_the_strategies_without_importing_them():
     assert set(found) == set(STRATEGIES)
     assert {name for name, entry in found.items() if entry.per_budget} == PER_BUDGET
     assert {name for name, entry in found.items() if entry.source_anchors} == NEED_ANCHORS
+    assert {n for n, entry in found.items() if entry.discriminator} == NEED_DISCRIMINATOR
     assert all(entry.file.is_file() for entry in found.values())
 
 
@@ -593,6 +610,15 @@ def test_the_workflow_refuses_a_name_that_is_registered_twice(tmp_path):
     (folder / "second.py").write_text(text)
     with pytest.raises(ValueError, match=r"second.py: strategy 'mine' is that of .*first.py"):
         registered_strategies(tmp_path)
+
+
+def test_a_strategy_that_is_no_python_is_named_with_the_line(tmp_path):
+    folder = tmp_path / "mada/strategies"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text('@strategy("mine")\ndef mine(pool:\n')
+    with pytest.raises(SyntaxError) as caught:
+        registered_strategies(tmp_path)
+    assert (caught.value.filename, caught.value.lineno) == (str(folder / "mine.py"), 2)
 
 
 def test_rank_starts_from_1_and_higher_scores_come_earlier():

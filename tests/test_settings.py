@@ -103,11 +103,15 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         (HELD_OUT | {"annotation_holdout": 1}, ["annotation_holdout: 1 is greater than or equal"]),
         ({"source_root": "no"}, ["source_root: expected a folder, found none at no"]),
         ({"target_root": "data/demos"}, ["target_root: expected a folder, found none at data/de"]),
+        ({"source_root": "data/demo/sorce"}, ["source_root: expected data/demo/source, which"]),
+        ({"target_root": "data/demo/source"}, ["target_root: expected data/demo/target, which"]),
+        ({"target_root": "data/demo/target/"}, []),
         ({"exclude": "ids.txt"}, ["exclude: expected a file, found none at ids.txt"]),
         ({"include": "ids.txt"}, ["include: expected a file, found none at ids.txt"]),
         (CHECKPOINT, []),
         (CHECKPOINT | {"warmup_checkpoint": "m"}, ["warmup_checkpoint: expected a file, found"]),
         ({"warmup_method": "checkpoint"}, ["warmup_checkpoint: expected a file for"]),
+        (CHECKPOINT | {"warmup_method": "none"}, ["warmup_checkpoint: is for warmup_method check"]),
         (CHECKPOINT | {"strategy": "aada"}, ["strategy: aada needs a discriminator"]),
         (CHECKPOINT | {"compare": ["adversarial"]}, ["compare: adversarial needs a discr"]),
         ({"warmup_method": "minent", "compare": ["aada"]}, ["compare: aada needs a discriminator"]),
@@ -118,6 +122,11 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"compare": ["best"]}, ["compare.0: 'best' is not one of"]),
         ({"device": "gpu"}, ["device: 'gpu' does not match"]),
         ({"device": "cuda:1"}, []),
+        ({"device": "cuda:1", "gpus": 1}, []),
+        ({"device": "cuda:1", "gpus": 2}, ["device: expected auto or cuda for gpus 2, found cuda"]),
+        ({"device": "cpu", "gpus": 1}, ["device: expected auto or cuda for gpus 1, found cpu"]),
+        (training(tune_every=5), []),
+        (training(tune_every=5) | {"tuning_split": False}, ["training.tune_every: is for targets"]),
         ({"budget": 0}, ["budget: 0 is less than the minimum of 1"]),
         ({"budget": "0"}, ["budget: expected a share above 0% and up to 100%, found 0"]),
         ({"budget": "0.0%"}, ["budget: expected a share above 0% and up to 100%, found 0.0%"]),
@@ -168,9 +177,10 @@ def test_files_whose_names_would_be_taken_for_wildcards_are_refused(tmp_path):
     (tmp_path / "never {a}.txt").touch()
     (tmp_path / "never {}.txt").touch()
     for name in ("exclude", "include", "warmup_checkpoint"):
-        (line,) = problems(**{name: "never {a}.txt"})
+        used = CHECKPOINT if name == "warmup_checkpoint" else {}
+        (line,) = problems(**used | {name: "never {a}.txt"})
         assert line == f"{name}: expected a path without a word in braces, found never {{a}}.txt"
-        assert problems(**{name: "never {}.txt"}) == []
+        assert problems(**used | {name: "never {}.txt"}) == []
 
 
 def test_a_missing_preset_is_the_only_complaint():

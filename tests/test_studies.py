@@ -165,7 +165,8 @@ def test_costs_add_up_by_kind_of_training(tmp_path):
     ]
 
 
-def test_what_is_no_benchmark_is_refused(tmp_path):
-    (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n")
-    with pytest.raises(InputError, match=r"x\.tsv: expected a benchmark with s and max_rss"):
+@pytest.mark.parametrize("content", [b"a\tb\n1\t2\n", b"", b"s\n1\t2\n3\t4\t5\n", b"\xff\xfe\xfd"])
+def test_what_is_no_benchmark_is_refused(tmp_path, content):
+    (tmp_path / "x.tsv").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.tsv: expected a benchmark"):
         add_up_benchmarks.cost([tmp_path / "x.tsv"])

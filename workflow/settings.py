@@ -14,8 +14,6 @@ HERE = Path(__file__).parent
 STEPS = HERE.parent / "steps"
 SCHEMA = HERE / "schemas" / "config.schema.yaml"
 WITHOUT_DISCRIMINATOR = ("checkpoint", "none", "minent")
-# These rank by the warm-up's discriminator.
-NEED_DISCRIMINATOR = ("adversarial", "aada")
 NEED_UNLABELLED = ("M2", "M3", "M4")
 ALL_LABELLED = "needs images without label, all are to be labelled"
 PATHS = (
@@ -66,6 +64,12 @@ def total_budget(budgets: Iterable[str | int]) -> str:
     return "+".join(text for text in (f"{share}%", count) if text not in ("0%", "0"))
 
 
+def need_discriminator(names: Iterable[str]) -> list[str]:
+    """Return those of the strategies that rank by the warm-up's discriminator, by name."""
+    known = registered_strategies(STEPS)
+    return sorted(name for name in set(names) if name in known and known[name].discriminator)
+
+
 def setting_problems(config: Mapping, command_line: Mapping) -> list[str]:
     """Return one line for each setting that cannot be used, beginning with its key.
 
@@ -107,13 +111,13 @@ def study_problem(config: Mapping, study: str) -> str | None:
             "a study needs labels of every image it may select and of a validation split; expected "
             "annotation_mode benchmark and validation_split true"
         )
-    judged = {config["strategy"], *config["study_strategies"]} & set(NEED_DISCRIMINATOR)
+    judged = need_discriminator([config["strategy"], *config["study_strategies"]])
     without = config["warmup_method"] in WITHOUT_DISCRIMINATOR
     if study == "strategies" and judged and (without or len(config["rounds"] or []) > 1):
         return (
             "study_strategies: expected none that ranks by the warm-up's discriminator, since "
             f"{'there is none' if without else 'there are several rounds'}; "
-            f"found {', '.join(sorted(judged))}"
+            f"found {', '.join(judged)}"
         )
     if study == "anchors" and not adapted_variants(config):
         return (
@@ -154,8 +158,11 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
         root = config.get(name)
         if root is None or Path(root).is_dir():
             continue
+        domain = f"{rendered}/{name.removesuffix('_root')}"
         if not rendered or not lies_below(root, rendered):
             yield name, f"expected a folder, found none at {root}"
+        elif not lies_below(root, domain):
+            yield name, f"expected {domain}, which will be rendered, found {root}"
     for name in ("exclude", "include", "warmup_checkpoint"):
         if config.get(name) is not None and not Path(config[name]).is_file():
             yield name, f"expected a file, found none at {config[name]}"
@@ -170,13 +177,16 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     method = config.get("warmup_method")
     if method == "checkpoint" and config.get("warmup_checkpoint") is None:
         yield "warmup_checkpoint", "expected a file for warmup_method checkpoint, found none"
+    if method != "checkpoint" and config.get("warmup_checkpoint") is not None:
+        yield "warmup_checkpoint", f"is for warmup_method checkpoint, found {method}"
+    judged = need_discriminator(strategies)
     if method in WITHOUT_DISCRIMINATOR:
-        for strategy in sorted(set(strategies) & set(NEED_DISCRIMINATOR)):
+        for strategy in judged:
             key = "strategy" if strategy == config.get("strategy") else "compare"
             yield key, f"{strategy} needs a discriminator, warmup_method {method} has none"
 
     if len(config.get("rounds") or []) > 1:
-        for strategy in sorted(set(strategies) & set(NEED_DISCRIMINATOR)):
+        for strategy in judged:
             yield "rounds", f"{strategy} ranks by the warm-up's discriminator: expected one round"
     rounds = {f"rounds.{n}": budget for n, budget in enumerate(config.get("rounds") or [])}
     budgets = rounds or {"budget": config.get("budget", "1%")}
@@ -200,7 +210,12 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     low, high = training.get("resize_range", (1, 1))
     if low > high:
         yield "training.resize_range", f"expected the smaller ratio first, found {low} and {high}"
-    pieces = max(1, config.get("gpus", 0)) * training.get("accumulate", 1)
+    if training.get("tune_every") and not config.get("tuning_split", True):
+        yield "training.tune_every", "is for targets with tuning_split"
+    device, gpus = config.get("device", "auto"), config.get("gpus", 0)
+    if gpus > 0 and device == "cpu" or gpus > 1 and ":" in device:
+        yield "device", f"expected auto or cuda for gpus {gpus}, found {device}"
+    pieces = max(1, gpus) * training.get("accumulate", 1)
     if training.get("batch_size", pieces) % pieces:
         yield (
             "training.batch_size",

@@ -34,7 +34,7 @@ def imported_modules(script: Path, root: Path | None = None) -> tuple[Path, ...]
 @cache
 def _imports(file: Path) -> tuple[str, ...]:
     names = []
-    for node in _statements(ast.parse(file.read_text())):
+    for node in _statements(ast.parse(file.read_text(), str(file))):
         if isinstance(node, ast.ImportFrom) and node.module:
             # What is imported may be a module (`from mada.nn import runtime`) or a name in one.
             names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
@@ -50,6 +50,7 @@ class Registration:
     file: Path
     per_budget: bool  # whether its ranking holds for one budget alone
     source_anchors: bool  # whether it looks at them
+    discriminator: bool  # whether it needs a warm-up with one
     all_pairs: bool  # whether it compares every image with every other
 
 
@@ -70,6 +71,7 @@ def registered_strategies(steps: Path) -> dict[str, Registration]:
                 file,
                 settings.get("per_budget", False),
                 settings.get("source_anchors", True),
+                settings.get("discriminator", False),
                 settings.get("all_pairs", False),
             )
     return found
@@ -78,7 +80,9 @@ def registered_strategies(steps: Path) -> dict[str, Registration]:
 @cache
 def _strategies(file: Path) -> tuple[tuple[str, dict], ...]:
     """Name and settings of every strategy that a file registers."""
-    functions = [n for n in ast.parse(file.read_text()).body if isinstance(n, ast.FunctionDef)]
+    functions = [
+        n for n in ast.parse(file.read_text(), str(file)).body if isinstance(n, ast.FunctionDef)
+    ]
     calls = [c for n in functions for c in n.decorator_list if isinstance(c, ast.Call)]
     return tuple(
         (

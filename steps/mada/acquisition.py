@@ -81,19 +81,26 @@ Strategy = Callable[[Pool], Acquisition]
 STRATEGIES: dict[str, Strategy] = {}
 PER_BUDGET: set[str] = set()
 NEED_ANCHORS: set[str] = set()
+NEED_DISCRIMINATOR: set[str] = set()
 ALL_PAIRS: set[str] = set()
 MOST_PAIRED = 32_768  # images: all pairs of them take 4 GiB as float32, masked-cover's twice that
 
 
 def strategy(
-    name: str, per_budget: bool = False, source_anchors: bool = True, all_pairs: bool = False
+    name: str,
+    per_budget: bool = False,
+    source_anchors: bool = True,
+    discriminator: bool = False,
+    all_pairs: bool = False,
 ) -> Callable[[Strategy], Strategy]:
     """Register a strategy under the name that the configuration chooses it by.
 
     The workflow reads names and keywords from the source, so all must be literal.  With
-    ``source_anchors=False`` a change of the source anchors leaves a strategy's ranking as it is;
-    with ``all_pairs=True``, for one that compares every image with every other, pools of more
-    than ``MOST_PAIRED`` images are refused before anything trains.
+    ``source_anchors=False`` a change of the source anchors leaves a strategy's ranking as it is.
+    Refused before anything trains are warm-ups without a discriminator with
+    ``discriminator=True``, for one that reads ``source_probability``, and pools of more than
+    ``MOST_PAIRED`` images with ``all_pairs=True``, for one that compares every image with every
+    other.
 
     Raises
     ------
@@ -111,6 +118,8 @@ def strategy(
             PER_BUDGET.add(name)
         if source_anchors:
             NEED_ANCHORS.add(name)
+        if discriminator:
+            NEED_DISCRIMINATOR.add(name)
         if all_pairs:
             ALL_PAIRS.add(name)
         return function

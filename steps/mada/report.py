@@ -151,7 +151,7 @@ def limits(scores: pd.DataFrame | None, settings: dict, scored_on: str | None) -
                 "between M0 and Mu, depend on how long they trained; compare rows of one length."
             )
     if settings.get("tuning_split"):
-        said.append("Settings were chosen on the target's tuning split, not on these images.")
+        said.append("Settings are for choosing on the target's tuning split, not on these images.")
     if len(settings.get("rounds") or ()) > 1:
         said.append(
             "The selection shown is that of the last round alone, and its anchors and distances "

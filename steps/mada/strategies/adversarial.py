@@ -11,7 +11,7 @@ def adversarial_score(source_probability: np.ndarray) -> np.ndarray:
     return (1 - probability) / np.maximum(probability, np.finfo(np.float64).tiny)
 
 
-@strategy("adversarial", source_anchors=False)
+@strategy("adversarial", source_anchors=False, discriminator=True)
 def least_like_source(pool: Pool) -> Acquisition:
     """E_adv of the warm-up's discriminator (Eq. 13)."""
     return adversarial_score(pool.scores["source_probability"]), None
