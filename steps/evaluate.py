@@ -13,6 +13,7 @@ import numpy as np
 
 from mada.cli import InputError, StepParser, existing_file, run_step
 from mada.files import atomic_directory, read_index, write_json
+from mada.images import evenly_spread
 from mada.labels import class_set, save_label
 from mada.metrics import score_table
 from mada.nn import arguments, runtime
@@ -25,8 +26,7 @@ def main(args: argparse.Namespace) -> None:
     ids = read_index(args.images, labels=True)["id"]
     images = arguments.whole_images(args, args.images, "images", args.images_encoding)
     network = device.place(load_network(args.model, args.classes))
-    # Evenly spread over the index, whose neighbours are often of one drive.
-    shown = set(np.linspace(0, len(ids) - 1, args.panel_count).round().astype(int).tolist())
+    shown = set(evenly_spread(len(ids), args.panel_count).tolist())
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(atomic_directory(args.panels)) if args.panels else None
 

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.figures import DOMAIN_COLOURS, GREY, INK, PAGE_WIDTH, SMALL, save_figure
 from mada.files import read_csv, read_npy
+from mada.images import evenly_spread
 
 FEWEST_FOR_TSNE = 100  # points
 PRINCIPAL = 50  # dimensions that t-SNE starts from
@@ -30,10 +31,9 @@ HEIGHT = 3.5  # inches, of the figure
 DOT, ANCHOR, RING = 7, 46, 34  # areas in square points
 
 
-def evenly_spaced(count: int, most: int, always: np.ndarray | None = None) -> np.ndarray:
+def mapped_rows(count: int, most: int, always: np.ndarray | None = None) -> np.ndarray:
     """Rows to show: at most ``most`` evenly spaced ones, and those that must be there."""
-    rows = np.linspace(0, count - 1, min(count, most)).round().astype(int)
-    return np.union1d(rows, [] if always is None else always).astype(int)
+    return np.union1d(evenly_spread(count, most), [] if always is None else always).astype(int)
 
 
 def to_plane(points: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
@@ -141,8 +141,8 @@ def main(args: argparse.Namespace) -> None:
     width = anchors.shape[1]
     source, target = read_npy(args.source, width), read_npy(args.target, width)
     chosen = selected_rows(args.target.with_suffix(".csv"), args.manifest)
-    rows = evenly_spaced(len(target), args.most, chosen)
-    parts = {"source": source[evenly_spaced(len(source), args.most)], "target": target[rows]}
+    rows = mapped_rows(len(target), args.most, chosen)
+    parts = {"source": source[mapped_rows(len(source), args.most)], "target": target[rows]}
     parts["source anchors"] = anchors
     if args.adapted is not None:
         adapted = read_npy(args.adapted, width)

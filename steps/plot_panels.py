@@ -20,7 +20,7 @@ from mada.cli import InputError, StepParser, existing_file, positive_int, refuse
 from mada.evaluations import read_evaluation
 from mada.figures import DPI, GREY, LARGE, PLAIN, SMALL, save_figure, text_width
 from mada.files import read_index
-from mada.images import read_image
+from mada.images import evenly_spread, read_image
 from mada.labels import (
     ENCODINGS,
     class_set,
@@ -76,8 +76,7 @@ def shown_rows(index: pd.DataFrame, folders: dict[str, Path], rows: int) -> pd.D
         "the predictions",
     )
     candidates = index[predicted]
-    positions = np.linspace(0, len(candidates) - 1, min(rows, len(candidates))).round().astype(int)
-    return candidates.iloc[positions]
+    return candidates.iloc[evenly_spread(len(candidates), rows)]
 
 
 def read_row(row, folders: dict[str, Path], encoding: str, classes: str) -> list[Image.Image]:

@@ -27,7 +27,7 @@ from mada.figures import (
 )
 from mada.selections import by_anchor, read_selection, thumbnail
 
-COLUMNS = 7  # of which as many are the source's as there are closest images
+COLUMNS, SOURCES = 7, 3  # images a line, and how many of them the source may have
 MARGIN, GAP, WIDE_GAP = 12, 10, 30  # pixels
 HEADING, LINE = 34, 20  # heights of a heading and of a line below a thumbnail
 RULE = 2  # width of the line between source and selected images
@@ -127,14 +127,15 @@ def main(args: argparse.Namespace) -> None:
     selection = read_selection(args.selection)
     sheet = Sheet(round(PAGE_WIDTH * DPI))
     bands = by_anchor(selection, args.limit)
-    add_titles(sheet, max(len(anchor["closest_source_images"]) for _, anchor, _ in bands))
-    for number, anchor, rows in bands:
+    sources = [anchor["closest_source_images"][:SOURCES] for _, anchor, _ in bands]
+    add_titles(sheet, max(map(len, sources)))
+    for (number, anchor, rows), source in zip(bands, sources, strict=True):
         facts = (
             f"images nearest to it: {anchor['source_images']} of the source, "
             f"{anchor['pool_images']} of the pool, {anchor['selected_images']} of the selected"
         )
         heading = (f"Anchor {number}", facts)
-        add_band(sheet, heading, anchor["closest_source_images"], rows)
+        add_band(sheet, heading, source, rows)
     sheet.save(args.output)
     total = len(selection["selected"])
     print(f"{args.output}: {min(args.limit, total)} of {total} active samples")

@@ -463,6 +463,17 @@ def test_a_medoid_stands_for_all_images_of_its_cluster_those_that_may_not_be_pic
     assert picks(barred, score)[0] in (20, 21)
 
 
+def test_where_a_cluster_has_none_to_pick_a_second_of_the_largest_makes_up_for_it():
+    features = three_groups()
+    for seed in range(10):
+        pool = make_pool(seed, features=features, wanted=3, barred=range(22, IMAGES))
+        score, _ = STRATEGIES["target-medoids"](pool)
+        _, own, _ = cluster(np.float32(unit_blocks(pool)), 3, seed=seed, restarts=1)
+        if sorted(np.bincount(own)) == [8, 10, 12]:
+            break
+    assert [np.searchsorted([10, 22], n, side="right") for n in picks(pool, score)] == [1, 0, 1]
+
+
 def test_where_every_image_is_certain_all_weigh_alike():
     scores, _ = STRATEGIES["uncertain-medoids"](make_pool(entropy=0.0))
     alike, _ = STRATEGIES["target-medoids"](make_pool())

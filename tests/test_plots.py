@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -29,23 +27,17 @@ from mada.labels import CLASS_SETS, label_image
 from mada.metrics import score_table
 from mada.selections import by_anchor, read_selection, thumbnail
 
-STEPS = Path(__file__).parents[1] / "steps"
 WIDTH, HEIGHT = 240, 120
 ROAD, SKY = CLASS_SETS["cityscapes19"].names.index("road"), 10
 ROAD_ID, VOID_ID = 7, 0  # of Cityscapes' own encoding
 COLOURS = [np.array(colour) for colour in CLASS_SETS["cityscapes19"].colours]
 
 
-def run(step: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = map(str, (sys.executable, STEPS / f"{step}.py", *arguments))
-    return subprocess.run([*command], check=False, capture_output=True, text=True)
-
-
 def twice(step: str, output: Path, *arguments: object) -> np.ndarray:
     """Pixels of a step's picture, having made it twice with the same bytes."""
     made = []
     for name in (output, output.with_name("again.png")):
-        result = run(step, *arguments, "--output", name)
+        result = tiny.run_step(step, *arguments, "--output", name)
         assert result.returncode == 0, result.stderr
         made.append(name.read_bytes())
     assert made[0] == made[1]
@@ -169,7 +161,7 @@ def test_a_column_that_is_given_twice_is_refused(panels):
 def test_a_missing_prediction_is_named_in_one_line(panels):
     missing = panels / "M4" / "town_000003.png"
     missing.unlink()
-    result = run("plot_panels", *panel_arguments(panels), "--output", panels / "out.png")
+    result = tiny.run_step("plot_panels", *panel_arguments(panels), "--output", panels / "out.png")
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: {missing}: expected M4's prediction")
     assert result.stderr.count("\n") == 1
@@ -276,6 +268,16 @@ def test_images_of_an_anchor_that_fill_more_than_a_line_do_not_cover_each_other(
     assert max(y + picture.height for _, y, picture in sheet.pictures) < sheet.height
 
 
+def test_many_closest_source_images_leave_the_selected_their_place(selection):
+    described = json.loads(selection.read_text())
+    for anchor in described["anchors"]:
+        anchor["closest_source_images"] *= 9
+    selection.write_text(json.dumps(described))
+    ids = texts(figure_of(plot_selection, "--selection", selection).texts)
+    assert ids.count("source-0") == ids.count("source-2") == 3
+    assert sum(text.startswith("town") for text in ids) == 5
+
+
 def test_the_gallery_shows_the_first_by_rank_where_there_are_too_many(selection):
     described = read_selection(selection)
     shown = [(n, [row["rank"] for row in rows]) for n, _, rows in by_anchor(described, 3)]
@@ -338,7 +340,7 @@ def domains(tmp_path, rng):
 
 
 def test_a_selection_is_described_as_its_features_say(domains):
-    result = run(
+    result = tiny.run_step(
         *("describe_selection", "--manifest", domains / "manifest.csv", "--strategy", "random"),
         *("--features", domains / "target.npy", "--source-features", domains / "source.npy"),
         *("--anchors", domains / "anchors.npy", "--source", domains / "source-index.csv"),
@@ -468,9 +470,9 @@ def test_many_points_keep_their_neighbours_and_come_out_the_same_twice(rng):
 
 
 def test_of_many_images_evenly_spaced_ones_are_mapped_and_all_selected():
-    rows = plot_features.evenly_spaced(1001, 11, np.array([7, 500]))
+    rows = plot_features.mapped_rows(1001, 11, np.array([7, 500]))
     assert rows.tolist() == [0, 7, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]
-    assert plot_features.evenly_spaced(3, 10).tolist() == [0, 1, 2]
+    assert plot_features.mapped_rows(3, 10).tolist() == [0, 1, 2]
 
 
 NAMES = ("road", "car", "boat")

@@ -149,8 +149,8 @@ def gradients_of(losses: dict[str, torch.Tensor], parts: dict[str, list]) -> lis
 @pytest.mark.parametrize("name", ["minent", "adaptseg", "advent", "clan"])
 def test_a_warmup_follows_the_gradients_of_its_losses(name, micro_batches):
     """The network's of CE on the source and of what the target is to change by; the
-    discriminator's of telling the domains apart (Tsai et al., CVPR 2018, Eqs. 1-3; Vu et al., CVPR
-    2019, Eqs. 2-4; Luo et al., CVPR 2019, Eqs. 2-8)."""
+    discriminator's of telling the domains apart (Tsai et al., CVPR 2018, Eqs. 1-4; Vu et al., CVPR
+    2019, section 3; Luo et al., CVPR 2019, Eqs. 2-8)."""
     torch.manual_seed(0)
     method = METHODS[name]
     network = DeepLabV3Plus(NetworkDescription("resnet18", C, 8, 32)).eval()

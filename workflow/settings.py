@@ -213,7 +213,7 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
     if training.get("tune_every") and not config.get("tuning_split", True):
         yield "training.tune_every", "is for targets with tuning_split"
     device, gpus = config.get("device", "auto"), config.get("gpus", 0)
-    if gpus > 0 and device == "cpu" or gpus > 1 and ":" in device:
+    if (gpus > 0 and device == "cpu") or (gpus > 1 and ":" in device):
         yield "device", f"expected auto or cuda for gpus {gpus}, found {device}"
     pieces = max(1, gpus) * training.get("accumulate", 1)
     if training.get("batch_size", pieces) % pieces:

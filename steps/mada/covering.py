@@ -1,7 +1,7 @@
 """Choosing images together, so that a few of them stand for a whole pool.
 
-All functions return scores by which the images of the set stand in the order of picking, before
-all others.  Of equally good images the first is picked; a pool's rows are in order of id.
+``furthest_first``, ``medoids`` and ``cover`` return scores by which the picks stand before all
+other images.  Of equally good images the first is picked; a pool's rows are in order of id.
 """
 
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def furthest_first(
     """Pick the image furthest from all that stands in the set, again and again.
 
     k-center greedy, Algorithm 1 of Sener & Savarese, ICLR 2018: its largest distance of an image
-    to the set is at most twice the smallest possible.
+    to the set is at most twice the smallest possible, a squared one four times.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def furthest_first(
     Returns
     -------
     np.ndarray, shape (N,), float64
-        The distance at which an image was picked, for all others the one that is left.
+        The distance at which an image was picked, for others the one that is left; -1 for what
+        may not be picked.
     """
     left, free = distance.astype(np.float64), free.copy()
     score = np.full(len(left), -1.0)  # of what may not be picked
@@ -121,7 +122,8 @@ def medoids(
     -------
     np.ndarray, shape (N,), float64
         Picks have the number of images that they stand for.  Then follow the images second
-        nearest to their anchor (-1), third nearest (-2) and so on.
+        nearest to their anchor (above -1), third nearest (above -2) and so on, those of large
+        clusters first: where a cluster has none to pick, these make up for it.
     """
     count = wanted + int(taken.sum())
     anchors, own, _ = cluster(rows, count, seed, restarts=1, weights=weights)
@@ -134,7 +136,8 @@ def medoids(
         place = np.empty(len(members))
         place[np.argsort(distance, kind="stable")] = np.arange(len(members))
         place += taken[own == k].any()
-        score[members] = np.where(place == 0, np.count_nonzero(own == k), -place)
+        size = np.count_nonzero(own == k)
+        score[members] = np.where(place == 0, size, size / (len(rows) + 1) - place)
     return score
 
 
@@ -207,7 +210,8 @@ def cover(
     Returns
     -------
     np.ndarray, shape (N,), float64
-        How far a pick brought the cost down; for the others what they could at most still bring.
+        How far a pick brought the cost down; for others what they could at most still bring; -1
+        for what may not be picked.
     """
     left = np.full(len(apart), apart.max(), dtype=np.float64)  # for want of infinity
     if distance is not None:

@@ -19,6 +19,11 @@ _DEEP_RAW_MODE = re.compile(r"[A-Za-z]+;(16|32)[BFLNS]")
 _UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
+def evenly_spread(count: int, most: int) -> np.ndarray:
+    """Places of at most ``most`` of ``count`` images, evenly spread: neighbours are often alike."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
 @contextlib.contextmanager
 def opened(path: str | Path, data: bytes | None = None) -> Iterator[Image.Image]:
     """Open an image file; whatever goes wrong with it inside the block is laid to the file.

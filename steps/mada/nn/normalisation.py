@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mada.cli import progress
+from mada.images import evenly_spread
 from mada.nn.datasets import WholeImages
 from mada.nn.runtime import Runtime
 
@@ -49,9 +50,7 @@ class _Moments:
 
 def spread(sizes: np.ndarray, most: int) -> list[int]:
     """Rows of at most ``most`` images, evenly spread and mixed, images of one size together."""
-    count = len(sizes)
-    rows = np.linspace(0, count - 1, min(count, most)).round().astype(int)
-    rows = np.random.default_rng(0).permutation(rows)
+    rows = np.random.default_rng(0).permutation(evenly_spread(len(sizes), most))
     return rows[np.lexsort((sizes[rows, 1], sizes[rows, 0]))].tolist()
 
 

@@ -7,7 +7,7 @@ minent     + w mean H(p_t), the entropy of the target's predictions made small
 adaptseg   + w BCE(D(p_t), source), while D learns [BCE(D(p_s), source) + BCE(D(p_t), target)] / 2
            of probability maps (Tsai et al., CVPR 2018, Eqs. 1-4, one level); what MADA starts from
 advent     the same with D of maps of weighted self-information, -p log p / log C
-           (Vu et al., CVPR 2019, Eqs. 6-8)
+           (Vu et al., CVPR 2019, section 3.2)
 clan       adaptseg with pixel weights λ (1 - cos(p_t, p'_t)) + ε in the target's BCE, of two
            classifiers whose weights' cosine is made small (Luo et al., CVPR 2019, Eqs. 2-8)
 =========  ====================================================================================

@@ -13,5 +13,9 @@ def adversarial_score(source_probability: np.ndarray) -> np.ndarray:
 
 @strategy("adversarial", source_anchors=False, discriminator=True)
 def least_like_source(pool: Pool) -> Acquisition:
-    """E_adv of the warm-up's discriminator (Eq. 13)."""
+    """E_adv of the warm-up's discriminator (Eq. 13).
+
+    The paper writes f_D of features; the discriminator that it trains, and this one, sees maps of
+    class probabilities.  f_D is the mean over such a map.
+    """
     return adversarial_score(pool.scores["source_probability"]), None

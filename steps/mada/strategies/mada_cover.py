@@ -11,6 +11,7 @@ from mada.distances import nearest_anchor
 def bringing_the_pool_nearest_to_anchors_and_picks(pool: Pool) -> Acquisition:
     """Greedy k-medoids of the pool, the source anchors being in the set from the start.
 
+    Least sum_i min_y ||F(x_i) - F(y)||, y being the source anchors and the picks.
     Each pick lowers the mean distance to the nearest source anchor or pick (Eq. 5, unsquared)
     the most, where ``mada-greedy`` picks the image whose distance is largest.  So what a source
     anchor stands for needs no label, and an outlier that stands for nothing else gets none.
