@@ -392,10 +392,11 @@ def prepared(monkeypatch, step, arguments: tuple) -> list:
 def one_step(monkeypatch, step, arguments: tuple) -> tuple:
     """Run the first iteration of a training step.
 
-    Returns the network as it was, its batches (images, labels, inside), and the gradient that each
-    weight moved against.
+    Returns the network as it was, its batches (images, labels, inside), the gradient that each
+    weight moved against, and all that has changed.
     """
-    args, device, network, streams, run_iteration, *_ = prepared(monkeypatch, step, arguments)
+    given = prepared(monkeypatch, step, arguments)
+    args, device, network, streams, run_iteration, state, _ = given
     segmentation_training.training_mode(network, frozen=True)
     before = copy.deepcopy(network)
     batches = [next(stream.batches(args.batch_size, 0, 1, 0)) for stream in streams]
@@ -406,7 +407,7 @@ def one_step(monkeypatch, step, arguments: tuple) -> tuple:
     }
     ready = [(device.images(x), y.long(), inside) for x, y, inside in batches]
     assert not all(inside.all() for _, _, inside in ready)
-    return before, ready, moved
+    return before, ready, moved, state
 
 
 def assert_gradient_of(loss: torch.Tensor, network, moved: dict[str, torch.Tensor]) -> None:
@@ -423,49 +424,73 @@ def mean_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     return torch.nn.functional.cross_entropy(logits, labels, ignore_index=VOID)
 
 
-def mean_alignment(network, images, inside, anchors: torch.Tensor) -> torch.Tensor:
-    """Eq. 9 image by image and anchor by anchor, on what lies inside the images."""
+def image_features(network, images, inside) -> list[torch.Tensor]:
+    """Eq. 4 image by image, on what lies inside the images."""
     _, latent, scores = network(images)
     small = inside[:, 2::4, 2::4]  # at stride 4, by the pixel in the middle
-    total = 0
+    found = []
     for features, prediction, there in zip(latent, scores.argmax(dim=1), small, strict=True):
         blocks = []
         for category in range(scores.shape[1]):
             pixels = (prediction == category) & there
             mean = features[:, pixels].mean(dim=1) if pixels.any() else features.new_zeros(CHANNELS)
             blocks.append(mean)
-        image = torch.cat(blocks)
+        found.append(torch.cat(blocks))
+    return found
+
+
+def mean_alignment(images: list[torch.Tensor], anchors: torch.Tensor) -> torch.Tensor:
+    """Eq. 9 image by image and anchor by anchor."""
+    total = 0
+    for image in images:
         nearness = sum(1 / ((image - anchor).square().mean() + 1e-6) for anchor in anchors)
         total = total + len(anchors) / nearness
     return total / len(images)
+
+
+def moving_average(images: list[torch.Tensor], anchors: np.ndarray, decay: float) -> np.ndarray:
+    """Eq. 8, one image after the other."""
+    moved = anchors.astype(np.float64)
+    for image in (each.detach().double().numpy() for each in images):
+        nearest = min(range(len(moved)), key=lambda v: sum((image - moved[v]) ** 2))
+        moved[nearest] = decay * moved[nearest] + (1 - decay) * image
+    return moved
 
 
 def test_fine_tuning_follows_the_gradient_of_equation_6(
     data, uninterrupted, tmp_path, monkeypatch, torch_settings
 ):
     arguments = finetune_arguments(data, uninterrupted, tmp_path, *ONE_STEP)
-    network, (source, active), moved = one_step(monkeypatch, finetune, arguments)
+    network, (source, active), moved, _ = one_step(monkeypatch, finetune, arguments)
     loss = sum(mean_cross_entropy(network(x)[0], y) for x, y, _ in (source, active))
     assert_gradient_of(loss, network, moved)
 
 
 @pytest.mark.parametrize(
-    ("variant", "source_of_labels"), [("M1+", ""), ("M2", ""), ("M4", "fixed"), ("M4", "online")]
+    ("variant", "source_of_labels"),
+    [("M1+", ""), ("M2", ""), ("M3", ""), ("M4", "fixed"), ("M4", "online")],
 )
 def test_adaptation_follows_the_gradient_of_equation_11(
     data, uninterrupted, tmp_path, monkeypatch, torch_settings, variant, source_of_labels
 ):
-    """L_seg + 0.7 L_dis of all target images + 0.3 L_pseudo of those without annotation."""
+    """L_seg + 0.7 L_dis of all target images + 0.3 L_pseudo of those without annotation; then the
+    anchors move by Eq. 8."""
     pseudo = ("--pseudo-weight", 0.3, "--pseudo-threshold", 0, "--pseudo-source", source_of_labels)
     files = ("--pseudo-labels", data.pseudo) if source_of_labels == "fixed" else ()
-    more = {"M1+": (), "M2": with_anchors(data), "M4": (*with_anchors(data), *pseudo, *files)}
-    arguments = adapt_arguments(data, uninterrupted, tmp_path, variant, *more[variant], *ONE_STEP)
-    network, batches, moved = one_step(monkeypatch, adapt, arguments)
+    more = () if variant == "M1+" else with_anchors(data)
+    more += (*pseudo, *files) if variant == "M4" else ()
+    arguments = adapt_arguments(data, uninterrupted, tmp_path, variant, *more, *ONE_STEP)
+    network, batches, moved, state = one_step(monkeypatch, adapt, arguments)
     loss = sum(mean_cross_entropy(network(x)[0], y) for x, y, _ in batches[:2])
     if variant != "M1+":
-        anchors = torch.from_numpy(np.load(data.anchors))
-        images, inside = (torch.cat([batch[n] for batch in batches[1:]]) for n in (0, 2))
-        loss = loss + 0.7 * mean_alignment(network, images, inside, anchors)
+        anchors = np.load(data.anchors)
+        pixels, inside = (torch.cat([batch[n] for batch in batches[1:]]) for n in (0, 2))
+        images = image_features(network, pixels, inside)
+        loss = loss + 0.7 * mean_alignment(images, torch.from_numpy(anchors))
+        if variant != "M2":
+            anchors = moving_average(images, anchors, 0.5)
+        found = state["anchors"].values.numpy()
+        np.testing.assert_allclose(found, anchors, rtol=1e-4, atol=1e-6)
     if variant == "M4":
         x, labels, inside = batches[2]
         logits = network(x)[0]
