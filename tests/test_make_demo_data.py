@@ -67,6 +67,19 @@ def test_fewer_images_are_the_first_of_more(small, tmp_path):
     assert pictures.items() <= file_bytes(small).items()
 
 
+def test_the_scenes_are_those_that_results_were_measured_on(small):
+    """By what is drawn, not by the bytes of a PNG, which are another library's."""
+    labels, brightness = hashlib.sha256(), []
+    for path in sorted(small.rglob("*.png")):
+        with Image.open(path) as image:
+            if {"labels", "gtFine"} & set(path.parts):
+                labels.update(np.asarray(image).tobytes())
+            else:
+                brightness.append(np.asarray(image.convert("RGB")).mean())
+    assert labels.hexdigest().startswith("03a1595f9fe07cdc3ba0379af59404ac")
+    assert np.mean(brightness) == pytest.approx(108.9375, abs=0.01)
+
+
 def test_source_lies_in_the_layout_of_gta5_with_paletted_labels(small):
     names = [f"{i:05d}.png" for i in range(1, 13)]
     for kind, mode in (("images", "RGB"), ("labels", "P")):
