@@ -120,18 +120,21 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"gpus": 8}, ["training.batch_size: expected a multiple of gpus times training.accum"]),
         ({"strategy": "best"}, ["strategy: 'best' is not one of"]),
         ({"compare": ["best"]}, ["compare.0: 'best' is not one of"]),
-        ({"device": "gpu"}, ["device: 'gpu' does not match"]),
+        (
+            {"device": "gpu"},
+            ["device: expected a value like auto or cpu or cuda or cuda:1, found 'gpu'"],
+        ),
         ({"device": "cuda:1"}, []),
         ({"device": "cuda:1", "gpus": 1}, []),
         ({"device": "cuda:1", "gpus": 2}, ["device: expected auto or cuda for gpus 2, found cuda"]),
         ({"device": "cpu", "gpus": 1}, ["device: expected auto or cuda for gpus 1, found cpu"]),
         (training(tune_every=5), []),
         (training(tune_every=5) | {"tuning_split": False}, ["training.tune_every: is for targets"]),
-        ({"budget": 0}, ["budget: 0 is less than the minimum of 1"]),
+        ({"budget": 0}, ["budget: expected a value like 5% or 16, found 0"]),
         ({"budget": "0"}, ["budget: expected a share above 0% and up to 100%, found 0"]),
         ({"budget": "0.0%"}, ["budget: expected a share above 0% and up to 100%, found 0.0%"]),
         ({"budget": "100.1%"}, ["budget: expected a share above 0% and up to 100%, found 100.1%"]),
-        ({"budget": "1.5"}, ["budget: '1.5' does not match"]),
+        ({"budget": "1.5"}, ["budget: expected a value like 5% or 16, found '1.5'"]),
         ({"budget": "0.5%"}, []),
         ({"budget": 16}, []),
         ({"budget": "100%", "variants": ["M1+"]}, []),
@@ -144,6 +147,8 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         (network(weights="IMAGENET1K_V1"), []),
         (training(resize_range=[1.5, 0.5]), ["training.resize_range: expected the smaller ratio"]),
         (training(resize_range=[1, 1]), []),
+        (training(crop="wide"), ["training.crop: expected a value like 640x480, found 'wide'"]),
+        ({"target_size": [8, 8]}, ["target_size: expected a value like own or 640x480, found [8"]),
         (training(resize_range=[0.5]), ["training.resize_range: [0.5] is too short"]),
         (training(resize_range="1"), ["training.resize_range: '1' is not of type"]),
         (training(momentum=1), ["training.momentum: 1 is greater than or equal"]),
@@ -234,7 +239,7 @@ def test_rounds_rank_by_features_that_they_have():
     assert problems(rounds=["5%"], strategy="aada") == []
     (line,) = problems(rounds=["2.5%", "2.5%"], strategy="aada")
     assert line.startswith("rounds: aada ranks by the warm-up's discriminator")
-    assert problems(rounds=["2.5"])[0].startswith("rounds.0: '2.5' does not match")
+    assert problems(rounds=["2.5"])[0].startswith("rounds.0: expected a value like 5% or 16")
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,9 @@ def _described(error: ValidationError) -> Iterator[tuple[str, str]]:
         for name, needed in error.validator_value.items():
             if name in error.instance and not set(needed) <= set(error.instance):
                 yield name, f"expected {', '.join(needed)} beside it, found none"
+    elif "examples" in error.schema:  # they say more than a pattern or a bound
+        likes = " or ".join(map(str, error.schema["examples"]))
+        yield ".".join(prefix), f"expected a value like {likes}, found {error.instance!r}"
     elif error.validator == "type" and prefix[0] in PATHS:
         yield prefix[0], f"{error.message}; of that name, write ./{error.instance}"
     else:
