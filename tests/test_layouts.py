@@ -302,6 +302,14 @@ def test_two_images_of_one_id_are_both_named(tmp_path, layout, files):
     assert all(str(tmp_path / file) in str(refused.value) for file in files)
 
 
+def test_of_several_ids_that_stand_twice_all_are_named(tmp_path, capsys):
+    names = [f"train/images/{name}" for name in ("a.png", "a.jpg", "b.png", "b.jpg", "c.png")]
+    with pytest.raises(InputError, match="2 problems in the data set"):
+        list_items("folder", touch(tmp_path, *names), "train")
+    told = capsys.readouterr().err
+    assert "'a' too" in told and "'b' too" in told and "'c'" not in told
+
+
 @pytest.mark.parametrize(
     ("layout", "folder"),
     [

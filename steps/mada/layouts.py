@@ -258,12 +258,16 @@ def label_table(layout: str, classes: str) -> np.ndarray:
 
 
 def refuse_twins(items: list[Item]) -> None:
-    """Raise an InputError naming both images if two share an id."""
-    for before, item in pairwise(sorted(items, key=lambda item: item.id)):
-        if before.id == item.id:
-            raise InputError(
-                f"{item.image}: expected a unique id, {before.image} is {item.id!r} too"
-            )
+    """Raise an InputError naming all images that share an id with another."""
+    pairs = pairwise(sorted(items, key=lambda item: item.id))
+    refuse(
+        [
+            f"{item.image}: expected a unique id, {before.image} is {item.id!r} too"
+            for before, item in pairs
+            if before.id == item.id
+        ],
+        "the data set",
+    )
 
 
 def list_items(
