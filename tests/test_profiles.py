@@ -112,6 +112,28 @@ def test_jobs_of_a_scheduler_do_not_wait_for_each_other_s_gpus(tmp_path):
     assert result.returncode == 0, result.stderr[-2000:]
 
 
+# Snakemake that says when it sets a timer to look at all jobs again.
+WATCHED = """
+import sys
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+JobScheduler._schedule_reevalutation = lambda self, delay: print("timer", file=sys.stderr)
+main(sys.argv[1:])
+"""
+
+
+def test_jobs_on_one_machine_set_off_no_timers_unless_a_rate_is_asked_for(tmp_path):
+    folder = make_project(tmp_path)
+    words = [sys.executable, "-c", WATCHED, "--cores", "2", "--configfile", "tiny.yaml", "--force"]
+    for rate, timers in (((), False), (("--max-jobs-per-timespan", "50/1s"), True)):
+        target = (*rate, "--", "results/demo/index/source.csv")
+        result = subprocess.run(
+            [*words, *target], cwd=folder, env=environment(), capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert ("timer" in result.stderr.split()) == timers
+
+
 def test_who_waits_for_people_is_told_the_command_as_it_was_typed(tmp_path):
     folder = make_project(tmp_path, annotation_mode="manual")
     (folder / "mine").mkdir()

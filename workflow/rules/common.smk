@@ -256,6 +256,17 @@ if config["gpus"] and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", config["gpus"])
 
 
+def forget_the_job_rate():
+    """Let jobs on one machine start as cores become free, unless told otherwise.
+
+    Snakemake's limit of 100 jobs a second keeps timers that look at all jobs each second, and
+    every job that ends adds one: after 150 jobs they take a third of a core.
+    """
+    limit = workflow.scheduler.job_rate_limiter
+    if workflow.local_exec and limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 # What runs a training: several GPUs take a process each, which torchrun starts.
 LAUNCHER = (
     f"python -m torch.distributed.run --standalone --nproc-per-node={config['gpus']}"
