@@ -54,7 +54,8 @@ def to_plane(points: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
             return PCA(2, svd_solver="full").fit_transform(points), "PCA"
         kept = min(PRINCIPAL, *points.shape)
         points = PCA(kept, svd_solver="randomized", random_state=seed).fit_transform(points)
-        tsne = TSNE(perplexity=PERPLEXITY, init="pca", random_state=seed, n_jobs=1)
+        # Its own progress, a line every 50 iterations.
+        tsne = TSNE(perplexity=PERPLEXITY, init="pca", random_state=seed, n_jobs=1, verbose=2)
         return tsne.fit_transform(points), "t-SNE"
 
 

@@ -7,7 +7,7 @@ Output   manifest.csv: image_id, image, rank, score, anchor, width, height, sha2
 import argparse
 from pathlib import Path
 
-from mada.cli import InputError, StepParser, existing_file, refuse, run_step
+from mada.cli import InputError, StepParser, existing_file, progress, refuse, run_step
 from mada.files import read_csv, read_index, sha256, write_csv
 from mada.manifest import active_samples, add_lists, budget_count, read_ids
 
@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> None:
         "the index",
     )
     manifest["anchor"] = manifest["anchor"].astype("Int64")
-    manifest["sha256"] = [sha256(path) for path in manifest["image"]]
+    manifest["sha256"] = [sha256(path) for path in progress(manifest["image"], "checksums")]
     columns = ["image_id", "image", "rank", "score", "anchor", "width", "height", "sha256"]
     write_csv(args.output, manifest[columns])
     print(f"{args.output}: {count} of {len(index)} images to annotate")

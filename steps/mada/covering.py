@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mada.anchors import cluster
+from mada.cli import progress
 
 # Products of float32 rows round by the rows' places: equal images differ by less than this, as a
 # share of the largest squared length.
@@ -83,7 +84,7 @@ def furthest_first(
     """
     left, free = distance.astype(np.float64), free.copy()
     score = np.full(len(left), -1.0)  # of what may not be picked
-    for _ in range(wanted):
+    for _ in progress(range(wanted), "choosing"):
         largest = left[free].max()
         pick = int((free & (left >= largest - rounding)).argmax())
         score[pick] = largest  # so that later picks never stand before it
@@ -226,7 +227,7 @@ def cover(
 
     bound = np.array([gain(image) if free[image] else -1.0 for image in range(len(apart))])
     picked: dict[int, float] = {}
-    for _ in range(wanted):
+    for _ in progress(range(wanted), "choosing"):
         # A gain only falls as the set grows, so what was computed earlier is a bound: whatever
         # stands first with a gain of now is the best (Minoux 1978).
         fresh: set[int] = set()
