@@ -180,7 +180,7 @@ FROM_ANCHORS = FROM_MANIFEST | {"cluster_source_anchors", "rank_targets"}
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("target_anchors=3", FROM_TARGET_ANCHORS),
+        ("target_anchors=4", FROM_TARGET_ANCHORS),
         ("budget=50%", FROM_MANIFEST),
         ("source_anchors=4", FROM_ANCHORS),
         ("strategy=nearest", FROM_MANIFEST | {"rank_targets"}),
