@@ -199,7 +199,8 @@ def test_the_page_says_what_was_selected_gained_and_not_shown(run):
         "Budget 5%, warm-up adaptseg, seed 0.",
         "clustered into 2 groups (K = 2)",
         "1.00 to 3.00 in the pool, 5.00 to 7.00 among the selected",
-        "beside another selected one in their sequence, with none of the pool between them",
+        "beside another selected one in their sequence, with none of the pool between them, "
+        "in video a near twin: 2.",
         "Anchor 0 Images nearest to it: 7 of the source, 50 of the pool, 3 of the selected.",
         f"1. score 9.00 0-{NASTY}",
         "What each class is taken for.",

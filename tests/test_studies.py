@@ -165,8 +165,16 @@ def test_costs_add_up_by_kind_of_training(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("content", [b"a\tb\n1\t2\n", b"", b"s\n1\t2\n3\t4\t5\n", b"\xff\xfe\xfd"])
-def test_what_is_no_benchmark_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a\tb\n1\t2\n", " with s and max_rss"),
+        (b"", ", found No columns"),
+        (b"s\n1\t2\n3\t4\t5\n", ", found Error tokenizing"),
+        (b"\xff\xfe\xfd", ", found 'utf-8' codec"),
+    ],
+)
+def test_what_is_no_benchmark_is_refused(tmp_path, content, reason):
     (tmp_path / "x.tsv").write_bytes(content)
-    with pytest.raises(InputError, match=r"x\.tsv: expected a benchmark"):
+    with pytest.raises(InputError, match=rf"x\.tsv: expected a benchmark{reason}"):
         add_up_benchmarks.cost([tmp_path / "x.tsv"])

@@ -31,10 +31,15 @@ def imported_modules(script: Path, root: Path | None = None) -> tuple[Path, ...]
     return tuple(sorted(found))
 
 
+def _tree(file: Path) -> ast.Module:
+    """A file's syntax tree; an error in it names the file."""
+    return ast.parse(file.read_text(), str(file))
+
+
 @cache
 def _imports(file: Path) -> tuple[str, ...]:
     names = []
-    for node in _statements(ast.parse(file.read_text(), str(file))):
+    for node in _statements(_tree(file)):
         if isinstance(node, ast.ImportFrom) and node.module:
             # What is imported may be a module (`from mada.nn import runtime`) or a name in one.
             names += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
@@ -80,9 +85,7 @@ def registered_strategies(steps: Path) -> dict[str, Registration]:
 @cache
 def _strategies(file: Path) -> tuple[tuple[str, dict], ...]:
     """Name and settings of every strategy that a file registers."""
-    functions = [
-        n for n in ast.parse(file.read_text(), str(file)).body if isinstance(n, ast.FunctionDef)
-    ]
+    functions = [n for n in _tree(file).body if isinstance(n, ast.FunctionDef)]
     calls = [c for n in functions for c in n.decorator_list if isinstance(c, ast.Call)]
     return tuple(
         (
