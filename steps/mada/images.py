@@ -1,4 +1,5 @@
-"""Opening images: decoded whole, upright and as RGB, or refused with the file and the reason."""
+"""Images as pixels: decoded whole, upright and as RGB, or refused with the file and the reason;
+and which few to show of many."""
 
 import contextlib
 import io
