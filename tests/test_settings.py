@@ -129,6 +129,11 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"device": "cuda:1", "gpus": 2}, ["device: expected auto or cuda for gpus 2, found cuda"]),
         ({"device": "cpu", "gpus": 1}, ["device: expected auto or cuda for gpus 1, found cpu"]),
         (training(tune_every=5), []),
+        ({"warmup": {"iterations": 5, "learning_rate": 1, "source_only_iterations": 4}}, []),
+        (
+            {"warmup": {"iterations": 5, "learning_rate": 1, "source_only_iterations": 5}},
+            ["warmup.source_only_iterations: expected fewer than iterations, 5, found 5"],
+        ),
         (training(tune_every=5) | {"tuning_split": False}, ["training.tune_every: is for targets"]),
         ({"budget": 0}, ["budget: expected a value like 5% or 16, found 0"]),
         ({"budget": "0"}, ["budget: expected a share above 0% and up to 100%, found 0"]),

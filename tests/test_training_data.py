@@ -26,8 +26,8 @@ def index(tmp_path_factory) -> pd.DataFrame:
     return index_of("gta5", source, labels=True)
 
 
-def crops(index, seed=0, stream=0) -> TrainingCrops:
-    return TrainingCrops(index, TABLE, None, CROP, seed, stream)
+def crops(index, seed=0, stream=0, begins=0) -> TrainingCrops:
+    return TrainingCrops(index, TABLE, None, CROP, seed, stream, begins)
 
 
 def equal(batches, others) -> bool:
@@ -46,6 +46,14 @@ def test_training_resumed_anywhere_sees_the_same_batches(index):
     whole = list(crops(index).batches(2, 0, 6, workers=0))
     for start in (1, 4):
         assert equal(whole[start:], list(crops(index).batches(2, start, 6, workers=0)))
+
+
+def test_a_data_set_that_begins_later_gives_nothing_before(index):
+    whole = list(crops(index).batches(2, 0, 6, workers=0))
+    for start in (0, 2, 3, 5):
+        found = list(crops(index, begins=3).batches(2, start, 6, workers=0))
+        assert [batch is None for batch in found] == [i < 3 for i in range(start, 6)]
+        assert equal(whole[max(start, 3) :], found[max(3 - start, 0) :])
 
 
 def test_positions_read_in_any_order_give_the_same_crops(index):

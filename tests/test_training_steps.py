@@ -136,7 +136,7 @@ def losses(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "history.csv").drop(columns="iteration")
 
 
-LONGER = (*FROZEN, "--iterations", 20)
+LONGER = (*FROZEN, "--iterations", 20, "--source-only-iterations", 5)
 
 
 @pytest.fixture(scope="module")

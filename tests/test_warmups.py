@@ -14,6 +14,7 @@ from torch import nn
 
 import warmup
 from mada.cli import InputError
+from mada.nn import datasets
 from mada.nn.checkpoints import load_discriminator, load_network
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator, self_information
@@ -272,12 +273,56 @@ def test_target_images_change_nothing_without_adaptation(data, tmp_path):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in trained)
 
 
+@pytest.mark.parametrize("method", ["minent", "adaptseg"])
+def test_the_first_iterations_may_see_the_source_alone(data, tmp_path, method, monkeypatch):
+    """They are those of method none, and the target then begins as the source stands."""
+    opened = []
+    read_image = datasets.read_image
+    monkeypatch.setattr(
+        datasets, "read_image", lambda path: opened.append(path) or read_image(path)
+    )
+    alone = train(data, tmp_path / "none", "none", "--iterations", 5)
+    opened.clear()
+    more = ("--entropy-weight", 1)
+    if method == "adaptseg":
+        more = (*judged(tmp_path), "--adversarial-weight", 100)  # for the fifth loss to show it
+    more = (*more, "--iterations", 5, "--source-only-iterations", 3)
+    history = train(data, tmp_path, method, *more)
+    of_target = [name for name in history if name not in ("iteration", "segmentation")]
+    assert list(history["segmentation"][:4]) == list(alone["segmentation"][:4])
+    assert history["segmentation"][4] != alone["segmentation"][4]
+    assert history[of_target][:3].isna().all(axis=None)
+    assert history[of_target][3:].notna().all(axis=None)
+    targets = set(pd.read_csv(data.target)["image"])
+    # What follows are whole images, for the statistics of batch norm.
+    crops = "".join("t" if path in targets else "s" for path in opened[: 5 * 2 + 2 * 2])
+    assert crops == 3 * "ss" + 2 * "sstt"
+
+
+def test_the_discriminator_waits_for_the_target(data, tmp_path, monkeypatch):
+    """It takes no step before, and its rate decays from its own first."""
+    rates = []
+
+    def step(optimizer: torch.optim.Adam) -> None:
+        rates.append(optimizer.param_groups[0]["lr"])
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    train(data, tmp_path, "adaptseg", *judged(tmp_path), "--iterations", 2)
+    at_once = rates.copy()
+    rates.clear()
+    more = ("--iterations", 5, "--source-only-iterations", 3)
+    train(data, tmp_path, "adaptseg", *judged(tmp_path), *more)
+    assert rates == at_once and len(rates) == 2
+
+
 def test_settings_that_a_method_needs_are_named(data, tmp_path):
     with pytest.raises(InputError, match="minent: expected --entropy-weight, found none"):
         train(data, tmp_path, "minent")
     expected = "clan: expected --adversarial-weight, --discriminator-learning-rate, --discrim"
     with pytest.raises(InputError, match=expected):
         train(data, tmp_path, "clan")
+    with pytest.raises(InputError, match="source-only iterations: expected fewer than 2 in all, f"):
+        train(data, tmp_path, "none", "--source-only-iterations", 2)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ SETTINGS = {
     "warmup": {
         **{"iterations": 101, "learning_rate": 0.011, "adversarial_weight": 0.012},
         **{"entropy_weight": 0.013, "discriminator_learning_rate": 0.014},
+        "source_only_iterations": 15,
     },
     "finetune": {"iterations": 201, "learning_rate": 0.021},
     "adapt": {
@@ -79,9 +80,10 @@ TRAINING = {
 WARMUP = NETWORK | TRAINING | {"--threads": "3", "--iterations": "101", "--learning-rate": "0.011"}
 BUILT = {"--backbone": "resnet34", "--feature-channels": "24", "--output-stride": "16"}
 BUILT |= {"--weights": "IMAGENET1K_V1"}
-ADVERSARIAL = {"--method": "adaptseg", "--adversarial-weight": "0.012"}
+ALONE = {"--source-only-iterations": "15"}
+ADVERSARIAL = ALONE | {"--method": "adaptseg", "--adversarial-weight": "0.012"}
 ADVERSARIAL |= {"--discriminator-learning-rate": "0.014"}
-MINENT = {"--method": "minent", "--entropy-weight": "0.013"}
+MINENT = ALONE | {"--method": "minent", "--entropy-weight": "0.013"}
 FINETUNE = NETWORK | TRAINING | {"--threads": "4"}
 FINETUNE |= {"--iterations": "201", "--learning-rate": "0.021"}
 M1_PLUS = FINETUNE | {"--variant": "M1+", "--iterations": "301", "--learning-rate": "0.031"}

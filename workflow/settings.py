@@ -215,6 +215,13 @@ def _contradictions(config: Mapping) -> Iterator[tuple[str, str]]:
         yield "training.resize_range", f"expected the smaller ratio first, found {low} and {high}"
     if training.get("tune_every") and not config.get("tuning_split", True):
         yield "training.tune_every", "is for targets with tuning_split"
+    warmup = config.get("warmup", {})
+    alone = warmup.get("source_only_iterations", 0)
+    if alone >= warmup.get("iterations", alone + 1):
+        yield (
+            "warmup.source_only_iterations",
+            f"expected fewer than iterations, {warmup['iterations']}, found {alone}",
+        )
     device, gpus = config.get("device", "auto"), config.get("gpus", 0)
     if (gpus > 0 and device == "cpu") or (gpus > 1 and ":" in device):
         yield "device", f"expected auto or cuda for gpus {gpus}, found {device}"

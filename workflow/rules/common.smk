@@ -153,11 +153,15 @@ ADAPT_SETTINGS = {
 }
 
 
-ADVERSARIAL = ("adversarial_weight", "discriminator_learning_rate")
+ADVERSARIAL = (
+    "adversarial_weight",
+    "discriminator_learning_rate",
+    "source_only_iterations",
+)
 # The settings of section `warmup` that a method reads beyond those of every training.
 WARMUP_SETTINGS = {
     "none": (),
-    "minent": ("entropy_weight",),
+    "minent": ("entropy_weight", "source_only_iterations"),
     "adaptseg": ADVERSARIAL,
     "advent": ADVERSARIAL,
     "clan": ADVERSARIAL,

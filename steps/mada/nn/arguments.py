@@ -120,7 +120,12 @@ def annotations(args: argparse.Namespace) -> tuple[pd.DataFrame, list[Path]]:
 
 
 def crops(
-    args: argparse.Namespace, index: pd.DataFrame, domain: str, encoding: str | None, stream: int
+    args: argparse.Namespace,
+    index: pd.DataFrame,
+    domain: str,
+    encoding: str | None,
+    stream: int,
+    begins: int = 0,
 ) -> TrainingCrops:
     """Training crops of one data set; ``encoding`` None leaves it without labels."""
     low, high = args.resize_range
@@ -131,7 +136,7 @@ def crops(
     settings = CropSettings(*args.crop, low, high, args.flip)
     table = None if encoding is None else train_id_table(encoding, args.classes)
     resize = getattr(args, f"{domain}_size")
-    return TrainingCrops(index, table, resize, settings, args.seed, stream)
+    return TrainingCrops(index, table, resize, settings, args.seed, stream, begins)
 
 
 def whole_images(

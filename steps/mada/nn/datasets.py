@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,8 @@ class TrainingCrops(Dataset):
         Working size of this data set.
     seed, stream : int
         ``stream`` tells apart the data sets of one training.
+    begins : int
+        The first iteration that the training sees this data set in.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class TrainingCrops(Dataset):
         settings: CropSettings,
         seed: int,
         stream: int,
+        begins: int = 0,
     ):
+        self.begins = begins
         self.images = index["image"].to_numpy(dtype=str)
         self.labels = index["label"].to_numpy(dtype=str) if table is not None else None
         self.table, self.resize, self.settings = table, resize, settings
@@ -72,19 +77,20 @@ class TrainingCrops(Dataset):
         """Yield the share of process ``rank`` in the batches of iterations start … stop-1.
 
         Each is images (B, 3, h, w) uint8, labels (B, h, w) uint8 and inside (B, h, w) bool, which
-        is False on padding; B = size / processes.
+        is False on padding; B = size / processes.  Iterations before ``begins`` get None, for
+        which no image is opened.
         """
         share = size // processes
-        firsts = [i * size + rank * share for i in range(start, stop)]
+        opens = max(start, self.begins)
+        firsts = [i * size + rank * share for i in range(opens, stop)]
         positions = [range(first, first + share) for first in firsts]
-        return iter(
-            DataLoader(
-                self,
-                batch_sampler=positions,
-                num_workers=workers,
-                worker_init_fn=outlast_termination,
-            )
+        loader = DataLoader(
+            self,
+            batch_sampler=positions,
+            num_workers=workers,
+            worker_init_fn=outlast_termination,
         )
+        return chain(repeat(None, opens - start), loader)
 
 
 class WholeImages(Dataset):

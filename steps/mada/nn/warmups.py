@@ -172,22 +172,21 @@ class Warmup:
         source : (images, labels, inside)
             Of the source, as ``TrainingCrops.batches`` yields them.
         target : (images, labels, inside) or None
-            Of the target, where the method sees it; its labels are not looked at.
+            Of the target, its labels not looked at; None where the iteration is the source's alone.
         """
         losses = defaultdict(int)
-        maps_s = self._source_passes(source, losses)
-        if self.method.sees_target:
+        maps_s = self._source_passes(source, losses, final=target is None)
+        if target is not None:
             maps_t, weights = self._target_passes(target, losses)
-        if self.discriminator is not None:
-            self._discriminator_passes(maps_s, maps_t, weights, losses)
+            if self.discriminator is not None:
+                self._discriminator_passes(maps_s, maps_t, weights, losses)
         return losses
 
-    def _source_passes(self, source, losses: dict) -> Tensor:
+    def _source_passes(self, source, losses: dict, final: bool) -> Tensor:
         """Cross-entropy on the source; return its probability maps."""
         images, labels, _ = source
         labels = self.runtime.labels(labels)
         pixels = self.runtime.total(labelled_pixels(labels))
-        final = not self.method.sees_target
         maps = []
         for x, y in self.update.passes(self.model, images, labels, final=final):
             logits = self._logits(x)
