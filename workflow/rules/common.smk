@@ -168,12 +168,17 @@ WARMUP_SETTINGS = {
 }
 
 
+def warmup_settings(method):
+    """What a method reads of section `warmup`."""
+    names = ("iterations", "learning_rate", *WARMUP_SETTINGS[method])
+    return {name: config["warmup"][name] for name in names}
+
+
 def warmup_flags(wildcards):
     """Flags of the warm-up by one method."""
-    names = ("iterations", "learning_rate", *WARMUP_SETTINGS[wildcards.method])
-    settings = {name: config["warmup"][name] for name in names}
     return training_flags(
-        config["inference_threads"], {"method": wildcards.method} | settings
+        config["inference_threads"],
+        {"method": wildcards.method} | warmup_settings(wildcards.method),
     )
 
 

@@ -88,8 +88,7 @@ def reported_settings():
     if method == "checkpoint":
         settings.pop("warmup")
     else:
-        names = ("iterations", "learning_rate", *WARMUP_SETTINGS[method])
-        settings["warmup"] = {name: config["warmup"][name] for name in names}
+        settings["warmup"] = warmup_settings(method)
     read = {name for variant in config["variants"] for name in ADAPT_SETTINGS[variant]}
     settings["adapt"] = {
         name: value for name, value in config["adapt"].items() if name in read
