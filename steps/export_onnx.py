@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mada import VERSION
@@ -36,15 +37,15 @@ INPUT, OUTPUT, OPSET = "image", "logits", 17
 
 
 class Logits(nn.Module):
-    """The network with its logits alone."""
+    """The network with its logits alone, resized by what ONNX knows at any size."""
 
     def __init__(self, network: DeepLabV3Plus):
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        logits, _, _ = self.network(images)
-        return logits
+        scores = self.network.classifier(self.network.encode(images))
+        return F.interpolate(scores, images.shape[2:], mode="bilinear", align_corners=False)
 
 
 def main(args: argparse.Namespace) -> None:

@@ -10,7 +10,13 @@ from jsonschema import Draft202012Validator
 from torch import nn
 
 from mada.cli import InputError
-from mada.nn.deeplab import RESNETS, DeepLabV3Plus, NetworkDescription, dilate_last_stage
+from mada.nn.deeplab import (
+    RESNETS,
+    DeepLabV3Plus,
+    NetworkDescription,
+    dilate_last_stage,
+    resize,
+)
 from mada.nn.discriminator import Discriminator
 from mada.nn.pooling import category_masks, category_means
 from mada.nn.schedules import set_poly_rate
@@ -327,3 +333,20 @@ def test_learning_rate_starts_at_its_base_and_nears_0():
     assert optimizer.param_groups[0]["lr"] == 2.5e-4
     set_poly_rate(optimizer, 2.5e-4, 999, 1000, 0.9)
     assert 0 < optimizer.param_groups[0]["lr"] < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((3, 5), (12, 20)), ((4, 7), (4, 19)), ((6, 2), (5, 1))]
+)
+def test_resize_and_its_gradient_are_interpolates_in_float32_under_autocast(before, after):
+    scores = torch.randn(2, 4, *before, generator=torch.Generator().manual_seed(0))
+    theirs, ours = (scores.clone().requires_grad_() for _ in range(2))
+    weight = torch.randn(2, 4, *after, generator=torch.Generator().manual_seed(1))
+    expected = nn.functional.interpolate(theirs, after, mode="bilinear", align_corners=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = resize(ours, after)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected)
+    (expected * weight).sum().backward()
+    (found * weight).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)

@@ -112,6 +112,24 @@ def pretrained(backbone: str, weights: str) -> dict[str, Tensor]:
         ) from error
 
 
+def resize(scores: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize scores (B, C, h, w) bilinearly to (B, C, *size), float32 whatever the autocast.
+
+    As ``F.interpolate`` without aligned corners, but by two matrix products: of an iteration on a
+    CPU, ``F.interpolate``, its backward pass and the loss of its maps took nearly a quarter, these
+    take a third of that.
+    """
+
+    def weights(before: int, after: int) -> Tensor:
+        units = torch.eye(before, device=scores.device)[None]
+        return F.interpolate(units, after, mode="linear", align_corners=False)[0]
+
+    (height, width), (rows, columns) = size, scores.shape[2:]
+    with torch.autocast(scores.device.type, enabled=False):
+        wide = scores.float().contiguous() @ weights(columns, width)
+        return weights(rows, height).T @ wide
+
+
 class DeepLabV3Plus(nn.Module):
     """Segmentation network f_C(f_E(x)).
 
@@ -178,8 +196,5 @@ class DeepLabV3Plus(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.encode(images)
         scores = self.classifier(features)
-        # In float32 whatever the autocast: losses and probabilities are taken of these.
-        logits = F.interpolate(
-            scores.float(), size=images.shape[2:], mode="bilinear", align_corners=False
-        )
-        return logits, features, scores
+        # In float32: losses and probabilities are taken of these.
+        return resize(scores, images.shape[2:]), features, scores

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mada.nn.deeplab import DeepLabV3Plus
+from mada.nn.deeplab import DeepLabV3Plus, resize
 from mada.nn.discriminator import self_information
 from mada.nn.losses import SOURCE, TARGET, cross_entropy, domain_loss, labelled_pixels
 from mada.nn.runtime import Runtime
@@ -155,8 +155,7 @@ class Warmup:
             if self.seconds is None:
                 return [logits]
             scores = self.seconds(features)
-        size = logits.shape[2:]
-        return [logits, F.interpolate(scores.float(), size, mode="bilinear", align_corners=False)]
+        return [logits, resize(scores, logits.shape[2:])]
 
     def _domain_loss(self, verdict: Tensor, domain: float, weight: Tensor | None) -> Tensor:
         """Share of a discriminator's loss; ``weight`` (B, H, W) where pixels count differently."""
