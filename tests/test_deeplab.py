@@ -10,13 +10,7 @@ from jsonschema import Draft202012Validator
 from torch import nn
 
 from mada.cli import InputError
-from mada.nn.deeplab import (
-    RESNETS,
-    DeepLabV3Plus,
-    NetworkDescription,
-    dilate_last_stage,
-    resize,
-)
+from mada.nn.deeplab import RESNETS, DeepLabV3Plus, NetworkDescription, dilate_last_stage, resize
 from mada.nn.discriminator import Discriminator
 from mada.nn.pooling import category_masks, category_means
 from mada.nn.schedules import set_poly_rate
