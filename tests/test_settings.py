@@ -156,6 +156,7 @@ CHECKPOINT = {"warmup_method": "checkpoint", "warmup_checkpoint": __file__}
         ({"target_size": [8, 8]}, ["target_size: expected a value like own or 640x480, found [8"]),
         (training(resize_range=[0.5]), ["training.resize_range: [0.5] is too short"]),
         (training(resize_range="1"), ["training.resize_range: '1' is not of type"]),
+        (training(colour_jitter=1.5), ["training.colour_jitter: 1.5 is greater than the maximum"]),
         (training(momentum=1), ["training.momentum: 1 is greater than or equal"]),
         (training(weight_decay=-1e-4), ["training.weight_decay: -0.0001 is less than"]),
         (training(power=-1), ["training.power: -1 is less than"]),

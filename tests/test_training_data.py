@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageStat
 
 from mada.labels import VOID, train_id_table
 from mada.nn.datasets import TrainingCrops, WholeImages
@@ -145,6 +145,57 @@ def test_small_image_is_padded_with_void():
     padding[:20, :30] = False
     assert (inside == ~padding).all()
     assert (labels[padding] == VOID).all() and (pixels[padding] == 0).all()
+
+
+def coloured(strength: float, draws: int = 60) -> list[np.ndarray]:
+    """HSV means, each 0 to 1, of draws of an image of one colour, and its labels unchanged."""
+    image, label = Image.new("RGB", (48, 32), (120, 80, 60)), np.full((32, 48), 3, np.uint8)
+    settings = CropSettings(48, 32, 1.0, 1.0, flip=False, colour_jitter=strength)
+    found = []
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        pixels, labels, _ = random_crop(image, label, None, settings, rng)
+        assert (labels == 3).all()
+        found.append(np.array(ImageStat.Stat(Image.fromarray(pixels).convert("HSV")).mean) / 255)
+    return np.array(found).T
+
+
+def test_colours_change_by_up_to_the_strength():
+    hue, saturation, value = coloured(0.4)
+    # (120, 80, 60): hue 20 of 360 degrees, saturation 1/2, value 120/255.
+    turn = (hue - 20 / 360 + 0.5) % 1 - 0.5
+    assert 0.03 < np.abs(turn).max() <= 0.4 / 8 + 0.01
+    assert turn.min() < 0 < turn.max()
+    assert 0.2 < saturation.min() < 0.4 and 0.6 < saturation.max() < 0.8
+    assert 120 / 255 * 0.55 < value.min() < 0.35 and 0.6 < value.max() < 120 / 255 * 1.7
+    weak = coloured(0.1)
+    assert all(
+        np.ptp(a) < np.ptp(b) / 2 for a, b in zip(weak[1:], (saturation, value), strict=True)
+    )
+
+
+def test_contrast_changes_too():
+    place = np.tile(np.linspace(90, 160, 48).astype(np.uint8), (32, 1))
+    image = Image.fromarray(np.stack([place] * 3, axis=2))
+    settings = CropSettings(48, 32, 1.0, 1.0, flip=False, colour_jitter=0.4)
+    spreads = []
+    for seed in range(60):
+        pixels, _, _ = random_crop(image, None, None, settings, np.random.default_rng(seed))
+        # Of a grey picture brightness scales mean and spread alike, and contrast the spread alone.
+        spreads.append(pixels.std() / pixels.mean() / (place.std() / place.mean()))
+    assert 0.58 < min(spreads) < 0.75 and 1.25 < max(spreads) < 1.42
+
+
+def test_colour_jitter_leaves_the_window_and_padding_as_they_were():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 90, 3), np.uint8))
+    plain = CropSettings(48, 32, 0.5, 1.5, flip=True)
+    jittered = CropSettings(48, 32, 0.5, 1.5, flip=True, colour_jitter=0.4)
+    label = np.arange(20 * 90, dtype=np.uint8).reshape(20, 90)
+    for seed in range(10):
+        usual = random_crop(image, label, None, plain, np.random.default_rng(seed))
+        other = random_crop(image, label, None, jittered, np.random.default_rng(seed))
+        assert (usual[1] == other[1]).all() and (usual[2] == other[2]).all()
+        assert (usual[0] != other[0]).any() and (other[0][~other[2]] == 0).all()
 
 
 def test_whole_images_come_in_order_in_batches_of_one_size(tmp_path):

@@ -37,6 +37,7 @@ SETTINGS = {
     },
     "training": {
         **{"crop": "33x22", "resize_range": [0.6, 1.7], "flip": False, "batch_size": 6},
+        "colour_jitter": 0.45,
         **{"momentum": 0.81, "weight_decay": 0.003, "power": 0.7, "precision": "bf16"},
         **{"accumulate": 3, "batch_norm": "frozen", "compile": True, "tune_every": 5},
     },
@@ -73,7 +74,7 @@ INFERENCE = NETWORK | {"--threads": "3"}
 TRAINING = {
     **{"--source-encoding": "own-ids", "--source-size": "111x77", "--target-size": "112x78"},
     **{"--crop": "33x22", "--resize-range": "0.6 1.7", "--no-flip": "", "--momentum": "0.81"},
-    **{"--weight-decay": "0.003", "--power": "0.7", "--accumulate": "3"},
+    **{"--colour-jitter": "0.45", "--weight-decay": "0.003", "--power": "0.7", "--accumulate": "3"},
     **{"--batch-norm": "frozen", "--compile": "", "--tune-every": "5", "--tune-size": "112x78"},
     **{"--tune-encoding": "own-ids", "--save-every": "17", "--seed": "0"},
 }

@@ -128,8 +128,9 @@ def training_flags(threads, settings):
     training = config["training"]
     more = {"source_encoding": encoding(config["source_layout"])}
     more |= {"source_size": config["source_size"], "target_size": config["target_size"]}
-    names = ("crop", "resize_range", "flip", "momentum", "weight_decay", "power")
-    for name in (*names, "accumulate", "batch_norm", "compile"):
+    names = ("crop", "resize_range", "flip", "colour_jitter", "momentum")
+    names += ("weight_decay", "power", "accumulate", "batch_norm", "compile")
+    for name in names:
         more[name] = training[name]
     if config["tuning_split"] and training["tune_every"]:
         more |= {

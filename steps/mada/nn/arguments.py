@@ -75,6 +75,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resize-range", required=True, nargs=2, type=float)
     parser.add_argument("--flip", required=True, action=argparse.BooleanOptionalAction)
     parser.add_argument(
+        "--colour-jitter",
+        type=float,
+        default=0.0,
+        help="strength of the random change of brightness, contrast, saturation and hue, 0 to 1",
+    )
+    parser.add_argument(
         "--accumulate",
         type=positive_int,
         default=1,
@@ -131,9 +137,11 @@ def crops(
     low, high = args.resize_range
     if not 0 < low <= high:
         raise InputError(f"resize range: expected 0 < smallest <= largest, found {low} and {high}")
+    if not 0 <= args.colour_jitter <= 1:
+        raise InputError(f"colour jitter: expected 0 to 1, found {args.colour_jitter}")
     if args.crop is None:
         raise InputError("crop: expected WIDTHxHEIGHT, found own")
-    settings = CropSettings(*args.crop, low, high, args.flip)
+    settings = CropSettings(*args.crop, low, high, args.flip, args.colour_jitter)
     table = None if encoding is None else train_id_table(encoding, args.classes)
     resize = getattr(args, f"{domain}_size")
     return TrainingCrops(index, table, resize, settings, args.seed, stream, begins)

@@ -1,9 +1,10 @@
-"""Random resize and crop of an image together with its label."""
+"""Random resize and crop of an image together with its label, and random colours."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from torchvision.transforms.v2 import functional
 
 from mada.labels import VOID
 
@@ -17,11 +18,23 @@ class CropSettings:
     resize_min: float  # the random resize's ratio, of the image's working size
     resize_max: float
     flip: bool
+    colour_jitter: float = 0.0  # strength, 0 to 1
 
 
 def working_size(size: tuple[int, int], resize: tuple[int, int] | None) -> tuple[int, int]:
     """The (width, height) an image is worked at: its own, or a fixed one for its data set."""
     return size if resize is None else resize
+
+
+def random_colours(image: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
+    """Brightness, contrast and saturation by random factors of 1 ± strength, hue by ± strength / 8.
+
+    Hue is in turns of the circle; it changes least, since light and cameras change it least.
+    """
+    image = functional.adjust_brightness(image, rng.uniform(1 - strength, 1 + strength))
+    image = functional.adjust_contrast(image, rng.uniform(1 - strength, 1 + strength))
+    image = functional.adjust_saturation(image, rng.uniform(1 - strength, 1 + strength))
+    return functional.adjust_hue(image, rng.uniform(-strength / 8, strength / 8))
 
 
 def random_crop(
@@ -31,7 +44,7 @@ def random_crop(
     settings: CropSettings,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Resize by a random ratio, cut a window at random, mirror half of the time.
+    """Resize by a random ratio, cut a window at random, change colours, mirror half of the time.
 
     Images smaller than the window are padded on the right and below, labels with void.
 
@@ -61,14 +74,17 @@ def random_crop(
     labels = np.full((settings.height, settings.width), VOID, np.uint8)
     h, w = box[3] - box[1], box[2] - box[0]
     resized = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels[:h, :w] = np.asarray(resized.crop(box))
+    window = resized.crop(box)
+    if settings.colour_jitter:
+        window = random_colours(window, settings.colour_jitter, rng)
+    pixels[:h, :w] = np.asarray(window)
     if label is not None:
         # The label's window is resized from the full label, so that both stay in register.
         full = Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST)
         labels[:h, :w] = np.asarray(full.crop(box))
     inside = np.zeros(labels.shape, bool)
     inside[:h, :w] = True
-    window = (pixels, labels, inside)
+    parts = (pixels, labels, inside)
     if mirror:
-        window = (pixels[:, ::-1], labels[:, ::-1], inside[:, ::-1])
-    return tuple(np.ascontiguousarray(part) for part in window)
+        parts = (pixels[:, ::-1], labels[:, ::-1], inside[:, ::-1])
+    return tuple(np.ascontiguousarray(part) for part in parts)
