@@ -672,3 +672,19 @@ def test_a_batch_of_a_single_value_is_refused(data, tmp_path, torch_settings):
     arguments = warmup_arguments(data, tmp_path, "--batch-size", 1, "--crop", "32x32")
     with pytest.raises(InputError, match="crop: expected more than 32 pixels a side for an image"):
         warmup.main(warmup.parser().parse_args([str(word) for word in arguments[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (("--colour-jitter", 1.5), "colour jitter: expected 0 to 1, found 1.5"),
+        (("--colour-jitter", -0.1), "colour jitter: expected 0 to 1, found -0.1"),
+        (("--resize-range", 2, 1), "resize range: expected 0 < smallest <= largest, found 2.0"),
+        (("--resize-range", 0, 1), "resize range: expected 0 < smallest <= largest, found 0.0"),
+    ],
+)
+def test_crops_that_cannot_be_drawn_are_refused(data, tmp_path, torch_settings, flags, named):
+    arguments = warmup_arguments(data, tmp_path, *flags)
+    with pytest.raises(InputError, match=named):
+        warmup.main(warmup.parser().parse_args([str(word) for word in arguments[1:]]))
+    assert names(tmp_path) == set()
