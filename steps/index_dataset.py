@@ -25,7 +25,7 @@ from mada.cli import InputError, StepParser, positive_int, progress, refuse, run
 from mada.files import write_csv
 from mada.images import read_image
 from mada.labels import LabelSizeError, class_set_name, read_label
-from mada.layouts import SPLITS, Item, add_arguments, label_table, list_items
+from mada.layouts import SPLITS, Item, add_arguments, label_table, list_items, passed_over
 
 
 def check_item(item: Item, table: np.ndarray | None) -> tuple[tuple[int, int], InputError | None]:
@@ -87,6 +87,9 @@ def main(args: argparse.Namespace) -> None:
     columns["frame"] = [item.frame for item in items]
     write_csv(args.output, pd.DataFrame(columns))
     print(f"{args.output}: {len(items)} images{', with labels' if labelled else ''}")
+    others = passed_over(args.layout, args.root, args.split, args.image_glob)
+    if others:
+        print(f"{args.root}: passed over {others}: no images that can be read")
 
 
 def parser() -> StepParser:

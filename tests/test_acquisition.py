@@ -499,12 +499,26 @@ def test_evenly_leaves_equal_gaps_from_any_start():
         for wanted in (7, 9):
             pool = make_pool(seed, wanted=wanted, barred=(0, 13))
             score, anchor = STRATEGIES["evenly"](pool)
-            places = np.searchsorted(np.flatnonzero(pool.free), picks(pool, score))
+            places = np.searchsorted(np.flatnonzero(pool.free), sorted(picks(pool, score)))
             gaps = np.diff([*places, places[0] + 28])
             assert set(gaps) == ({4} if wanted == 7 else {3, 4})
             assert anchor is None
             starts |= {int(places[0])} if wanted == 7 else set()
     assert starts == {0, 1, 2, 3}
+
+
+def test_the_first_picks_of_evenly_are_spread_too():
+    for seed in range(10):
+        pool = make_pool(seed, wanted=8)
+        score, _ = STRATEGIES["evenly"](pool)
+        order = ranking(IDS, score, None)["image_id"]
+        places = [IDS.tolist().index(name) for name in order[:8]]
+        for first in (1, 2, 4):
+            early = sorted(places[:first])
+            gaps = np.diff([*early, early[0] + IMAGES])
+            assert abs(gaps - IMAGES / first).max() < 1
+    score, _ = STRATEGIES["evenly"](make_pool(0, wanted=1))
+    assert (score > 0).sum() == 1
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))

@@ -438,7 +438,7 @@ def test_share_of_void(city, capsys):
     values[:24] = 0
     Image.fromarray(values).save(some(city, "day/a b"))
     (line,) = problems(city, capsys)
-    assert line.endswith("a b.png: expected at most 50% void, found 75.0%")
+    assert line.endswith("a b.png: expected at most 50% void (annotation_max_void), found 75.0%")
     assert len(collect(city, "--max-void", "0.75")) == 4
 
 

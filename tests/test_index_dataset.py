@@ -335,3 +335,11 @@ def test_16_bit_photograph_is_refused_in_one_line(photos, tmp_path):
     result = index_photos(photos, tmp_path / "index.csv", "none", "--label-glob", "none")
     (line,) = error_lines(result)
     assert "rgb/b.png: expected 8 bits a channel" in line
+
+
+def test_photographs_of_a_kind_that_is_not_read_are_counted(photos, tmp_path):
+    for name in ("c.HEIC", "d.HEIC", "notes"):
+        (photos / "rgb" / name).touch()
+    result = index_photos(photos, tmp_path / "index.csv", "none", "--label-glob", "none")
+    assert result.returncode == 0, result.stderr
+    assert f"{photos}: passed over 1 without a suffix, 2 .HEIC: no images" in result.stdout

@@ -247,7 +247,7 @@ def test_links_to_folders_are_followed(tmp_path):
 @pytest.mark.parametrize(
     ("image_glob", "label_glob", "message"),
     [
-        ("a/*", None, "label glob: expected as many wildcards .* 'a/\\*', found '{split}/labels/"),
+        ("a/*", None, "label glob: .* as in image glob 'a/\\*', or 'none' .* '{split}/lab"),
         ("a/*", "b/**/*.png", "label glob: expected as many wildcards as in image glob"),
         ("a/*", "b/*", "label glob: expected a suffix such as .png, found 'b/\\*'"),
         ("a/*", "b/*.*", "label glob: expected a suffix such as .png"),
@@ -258,11 +258,12 @@ def test_links_to_folders_are_followed(tmp_path):
         ("a/*", "/b/*.png", "label glob: expected a pattern below the root"),
         ("a/1.png", "none", "1.png: expected a name in place of wildcards, found 'a/1.png'"),
         ("a/*.jpg", "none", r"/a: expected images \(\*.jpg\), found none"),
+        ("d/*", "none", r"/d: expected images \(\*\), found but 2 without a suffix, 1 .HEIC"),
         ("c/*.jpg", "none", "/c: expected a folder of images, found none"),
     ],
 )
 def test_patterns_that_make_no_sense_are_refused(tmp_path, image_glob, label_glob, message):
-    touch(tmp_path, "a/1.png")
+    touch(tmp_path, "a/1.png", "d/1.HEIC", "d/2", "d/3")
     with pytest.raises(InputError, match=message):
         list_items("folder", tmp_path, "train", image_glob, label_glob)
 

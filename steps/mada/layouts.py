@@ -19,7 +19,7 @@ import numpy as np
 
 from mada.cli import InputError, refuse
 from mada.labels import CLASS_SETS, train_id_table
-from mada.listing import image_files
+from mada.listing import image_files, other_files
 
 SPLITS = ("train", "tune", "val")
 _WILDCARDS = re.compile(r"([*?]+)")
@@ -67,8 +67,10 @@ def _images(root: Path, pattern: str) -> list[Path]:
         raise InputError(f"{folder}: expected a folder of images, found none")
     found = image_files(root, pattern)
     if not found:
-        inside = PurePosixPath(*parts[fixed:])
-        raise InputError(f"{folder}: expected images ({inside}), found none")
+        inside, others = PurePosixPath(*parts[fixed:]), _kinds(root, pattern)
+        raise InputError(
+            f"{folder}: expected images ({inside}), found {f'but {others}' if others else 'none'}"
+        )
     return found
 
 
@@ -222,8 +224,8 @@ def list_folder(
             raise InputError(f"{image}: expected a name in place of wildcards, found {images!r}")
         if labels and len(_WILDCARDS.findall(labels)) != len(values):
             raise InputError(
-                f"label glob: expected as many wildcards as in image glob {image_glob!r}, "
-                f"found {label_glob!r}"
+                f"label glob: expected as many wildcards as in image glob {image_glob!r}, or "
+                f"{NO_LABELS!r} where there are no labels, found {label_glob!r}"
             )
         label = root / _filled(labels, values) if labels else None
         items.append(Item(inside.as_posix(), image, label, inside.parent.as_posix(), position))
@@ -310,6 +312,21 @@ def list_items(
     odd = [ascii(str(item.image)) for item in items if not _is_text(item)]
     refuse([f"{name}: expected a name in UTF-8" for name in odd], str(root))
     return items
+
+
+def passed_over(layout: str, root: Path, split: str, image_glob: str | None = None) -> str:
+    """What lies among the images but is of a kind that is not read, such as "12 .heic".
+
+    Of layout ``folder`` alone, whose folders people fill themselves; empty where all is read.
+    """
+    if layout != "folder":
+        return ""
+    return _kinds(Path(root), _checked_glob("image glob", image_glob or FOLDER_IMAGES, split))
+
+
+def _kinds(root: Path, pattern: str) -> str:
+    found = sorted(other_files(root, pattern).items())
+    return ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in found)
 
 
 def _is_text(item: Item) -> bool:

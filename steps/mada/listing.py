@@ -1,6 +1,7 @@
 """Which files are images: for steps, and for the rules that watch them, which have no library."""
 
 import glob
+from collections import Counter
 from pathlib import Path
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -8,7 +9,19 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 def image_files(root: Path, pattern: str) -> list[Path]:
     """Image files of a pattern below a root, in a fixed order."""
+    return sorted(path for path in _files(root, pattern) if _is_image(path))
+
+
+def other_files(root: Path, pattern: str) -> Counter[str]:
+    """How many files of a pattern are no images that can be read, by suffix."""
+    return Counter(path.suffix for path in _files(root, pattern) if not _is_image(path))
+
+
+def _files(root: Path, pattern: str) -> set[Path]:
     # Unlike Path.glob this passes hidden files over and follows links to folders.
     names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
-    found = {root / name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES}
-    return sorted(path for path in found if path.is_file())
+    return {path for path in (root / name for name in names) if path.is_file()}
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES

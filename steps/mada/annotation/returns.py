@@ -94,7 +94,8 @@ def void_problem(label: np.ndarray, place: str, limit: float) -> str | None:
     if share == 1:
         return f"{place}: expected labels, found void alone"
     if share > limit:
-        return f"{place}: expected at most {limit:.0%} void, found {share:.1%}"
+        most = f"{limit:.0%} void (annotation_max_void)"
+        return f"{place}: expected at most {most}, found {share:.1%}"
     return None
 
 
@@ -141,7 +142,8 @@ def swap_problems(
                     f"{places[ids[first]]}: expected the label map of {ids[first]}, found one "
                     f"that looks like {ids[second]}'s, and the other way round: the first agrees "
                     f"with its own pre-annotation in {own[first]:.0%} of the pixels, with the "
-                    f"other's in {same[first, second]:.0%}"
+                    f"other's in {same[first, second]:.0%} (annotation_check_swaps: false takes "
+                    f"them as they are)"
                 )
     return problems
 
