@@ -7,7 +7,8 @@ from torch import Tensor
 from mada.labels import VOID
 
 # A category on less of the feature map than this counts as absent.  The authors' code asks for
-# 10 pixels of a 263 x 479 map; as a share it means the same at any size.
+# 10 pixels of a 263 x 479 map, of which this is the share.  Of a map of fewer than 12,500 pixels it
+# is less than one, and then a single pixel counts.
 MIN_SHARE = 8e-5
 
 
