@@ -193,8 +193,8 @@ def test_micro_batches_add_up_to_the_batch(data, uninterrupted, tmp_path, torch_
     """Their losses and steps are the batch's, labels spread unevenly over its images included."""
     more = (*with_anchors(data), *FIXED, "--pseudo-labels", data.pseudo, *FROZEN)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run_here(adapt, adapt_arguments(data, uninterrupted, whole, "M4", *more))
-    run_here(adapt, adapt_arguments(data, uninterrupted, parts, "M4", *more, "--accumulate", 4))
+    call_main(adapt, adapt_arguments(data, uninterrupted, whole, "M4", *more))
+    call_main(adapt, adapt_arguments(data, uninterrupted, parts, "M4", *more, "--accumulate", 4))
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=1e-5)
 
 
@@ -202,11 +202,11 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(
     data, uninterrupted, tmp_path, torch_settings
 ):
     with pytest.raises(InputError, match=r"batch size: expected a multiple of 1 .* 3 .* found 2"):
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", "--accumulate", 3))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", "--accumulate", 3))
 
 
 def test_frozen_batch_norm_keeps_its_statistics(data, uninterrupted, tmp_path, torch_settings):
-    run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", *FROZEN))
+    call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", *FROZEN))
     before = load_network(uninterrupted / "model.pt", CLASSES).state_dict()
     after = load_network(tmp_path / "model.pt", CLASSES).state_dict()
     kept = [name for name in before if "running_" in name]
@@ -221,7 +221,7 @@ def test_half_precision_trains_with_scaled_gradients(
     monkeypatch.setattr(
         ResumeState, "save", lambda self, value: kept.append(value["state"]["updates"])
     )
-    run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", "--precision", "fp16"))
+    call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", "--precision", "fp16"))
     assert np.isfinite(losses(tmp_path).to_numpy()).all()
     assert all(1 < state["scale"] <= 65536 for state in kept) and len(kept) == 3
     before = load_network(uninterrupted / "model.pt", CLASSES).state_dict()
@@ -232,7 +232,7 @@ def test_half_precision_trains_with_scaled_gradients(
 def test_a_loss_that_is_no_number_stops_the_training(data, uninterrupted, tmp_path, torch_settings):
     more = ("--learning-rate", 1e30, "--iterations", 6)
     with pytest.raises(InputError, match="expected finite losses, found source"):
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", *more))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", *more))
     assert not (tmp_path / "model.pt").exists()
 
 
@@ -306,17 +306,17 @@ def test_a_kill_after_the_last_iteration_costs_none(
     data, uninterrupted, tmp_path, torch_settings, monkeypatch, caplog
 ):
     once, twice = tmp_path / "once", tmp_path / "twice"
-    run_here(adapt, adapt_arguments(data, uninterrupted, once, "M1+"))
+    call_main(adapt, adapt_arguments(data, uninterrupted, once, "M1+"))
     # Of three iterations, none of whose states but the last is due.
     again = (*adapt_arguments(data, uninterrupted, twice, "M1+"), "--save-every", 2)
     with monkeypatch.context() as killed:
         killed.setattr(segmentation_training, "estimate_statistics", broken)
         with pytest.raises(Broken):
-            run_here(adapt, again)
+            call_main(adapt, again)
     gc.collect()  # what the traceback held has the lock
     assert names(twice) == {".resume-model"}
     caplog.set_level("INFO")
-    run_here(adapt, again)
+    call_main(adapt, again)
     assert "going on from iteration 3 of 3" in caplog.text
     assert names(twice) == {"model.pt", "history.csv"}
     for name in names(twice):
@@ -366,7 +366,7 @@ def with_anchors(data: SimpleNamespace) -> tuple:
     return ("--unlabelled", data.target, "--anchors", data.anchors, *ALIGNMENT)
 
 
-def run_here(step, arguments: tuple) -> None:
+def call_main(step, arguments: tuple) -> None:
     """Run a step in this process, where it can be watched; the first argument is its name."""
     step.main(step.parser().parse_args([str(word) for word in arguments[1:]]))
 
@@ -385,7 +385,7 @@ def prepared(monkeypatch, step, arguments: tuple) -> list:
     """What a training step hands to its loop: args, device, network, streams, iteration, state."""
     found = []
     monkeypatch.setattr(step, "run_training", lambda *given, **_: found.extend(given))
-    run_here(step, arguments)
+    call_main(step, arguments)
     return found
 
 
@@ -523,7 +523,7 @@ def test_anchors_stay_in_m2_and_move_in_m3(
         "save",
         lambda self, value: kept.append(value["state"]["anchors"]["values"].clone().numpy()),
     )
-    run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, variant, *with_anchors(data)))
+    call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, variant, *with_anchors(data)))
     given = np.load(data.anchors)
     assert len(kept) == 3  # one after each iteration
     before = [given, *kept[:2]]
@@ -534,7 +534,7 @@ def test_anchors_stay_in_m2_and_move_in_m3(
 
 
 def test_control_trains_on_labels_alone(data, uninterrupted, tmp_path, torch_settings):
-    run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+"))
+    call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+"))
     history = pd.read_csv(tmp_path / "history.csv")
     assert list(history) == ["iteration", "source", "active"]
     assert names(tmp_path) == {"model.pt", "history.csv"}
@@ -553,22 +553,22 @@ def test_annotated_images_are_left_out_of_the_unlabelled(
 ):
     more = ("--unlabelled", data.active, "--anchors", data.anchors, *ALIGNMENT)
     with pytest.raises(InputError, match="expected images without annotation, found none"):
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M2", *more))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M2", *more))
 
 
 def test_settings_that_a_variant_needs_are_named(data, uninterrupted, tmp_path, torch_settings):
     with pytest.raises(InputError, match="M3: expected --unlabelled, --anchors, --alignment-w"):
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M3"))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M3"))
     more = (*with_anchors(data), *FIXED)
     with pytest.raises(InputError, match="M4: expected --pseudo-labels, found none"):
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M4", *more))
 
 
 def test_anchors_of_another_network_are_refused(data, uninterrupted, tmp_path, torch_settings):
     np.save(tmp_path / "wide.npy", np.zeros((2, 19 * 16), np.float32))
     more = ("--unlabelled", data.target, "--anchors", tmp_path / "wide.npy", *ALIGNMENT)
     with pytest.raises(InputError, match=r"wide\.npy: expected rows of 152 values, found 304"):
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M3", *more))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M3", *more))
 
 
 def test_annotations_of_earlier_rounds_are_trained_on_too(
@@ -579,13 +579,13 @@ def test_annotations_of_earlier_rounds_are_trained_on_too(
     index[:2].to_csv(tmp_path / "first.csv", index=False)
     index[2:].to_csv(tmp_path / "second.csv", index=False)
     once, twice = tmp_path / "once", tmp_path / "twice"
-    run_here(adapt, adapt_arguments(data, uninterrupted, once, "M1+"))
+    call_main(adapt, adapt_arguments(data, uninterrupted, once, "M1+"))
     rounds = ("--target", tmp_path / "second.csv", "--earlier", tmp_path / "first.csv")
-    run_here(adapt, adapt_arguments(data, uninterrupted, twice, "M1+", *rounds))
+    call_main(adapt, adapt_arguments(data, uninterrupted, twice, "M1+", *rounds))
     assert losses(twice).equals(losses(once))
     with pytest.raises(InputError, match="was annotated in an earlier round too"):
         more = ("--earlier", data.active)
-        run_here(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", *rounds[:2], *more))
+        call_main(adapt, adapt_arguments(data, uninterrupted, tmp_path, "M1+", *rounds[:2], *more))
 
 
 def test_every_round_draws_source_crops_of_its_own(
@@ -634,7 +634,7 @@ def test_the_tuning_split_is_watched_and_changes_nothing(
 ):
     more = ("--tune", data.pseudo, "--tune-every", 3)
     arguments = warmup_arguments(data, tmp_path, *more)
-    run_here(warmup, arguments)
+    call_main(warmup, arguments)
     watched = load_network(tmp_path / "model.pt", CLASSES).state_dict()
     for name, value in load_network(uninterrupted / "model.pt", CLASSES).state_dict().items():
         if not name.endswith("num_batches_tracked"):  # which nothing reads
@@ -671,7 +671,7 @@ def test_predictions_below_the_threshold_stay_open(data, uninterrupted, tmp_path
 def test_a_batch_of_a_single_value_is_refused(data, tmp_path, torch_settings):
     arguments = warmup_arguments(data, tmp_path, "--batch-size", 1, "--crop", "32x32")
     with pytest.raises(InputError, match="crop: expected more than 32 pixels a side for an image"):
-        run_here(warmup, arguments)
+        call_main(warmup, arguments)
 
 
 @pytest.mark.parametrize(
@@ -686,5 +686,5 @@ def test_a_batch_of_a_single_value_is_refused(data, tmp_path, torch_settings):
 def test_crops_that_cannot_be_drawn_are_refused(data, tmp_path, torch_settings, flags, named):
     arguments = warmup_arguments(data, tmp_path, *flags)
     with pytest.raises(InputError, match=named):
-        run_here(warmup, arguments)
+        call_main(warmup, arguments)
     assert names(tmp_path) == set()

@@ -9,19 +9,16 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 def image_files(root: Path, pattern: str) -> list[Path]:
     """Image files of a pattern below a root, in a fixed order."""
-    return sorted(path for path in _files(root, pattern) if _is_image(path))
+    return sorted(_files(root, pattern, images=True))
 
 
 def other_files(root: Path, pattern: str) -> Counter[str]:
     """How many files of a pattern are no images that can be read, by suffix."""
-    return Counter(path.suffix for path in _files(root, pattern) if not _is_image(path))
+    return Counter(path.suffix for path in _files(root, pattern, images=False))
 
 
-def _files(root: Path, pattern: str) -> set[Path]:
+def _files(root: Path, pattern: str, images: bool) -> set[Path]:
     # Unlike Path.glob this passes hidden files over and follows links to folders.
     names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
-    return {path for path in (root / name for name in names) if path.is_file()}
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    kind = (name for name in names if (Path(name).suffix.lower() in IMAGE_SUFFIXES) == images)
+    return {path for path in map(root.joinpath, kind) if path.is_file()}
