@@ -105,6 +105,24 @@ def test_images_that_are_equal_get_bitwise_equal_distances(rng, images):
         assert len(np.unique(nearest_anchor(features, anchors, categories)[0])) == 1
 
 
+@pytest.mark.parametrize("categories", [None, 19])
+def test_images_that_are_equal_get_the_same_of_two_anchors_equally_far(monkeypatch, categories):
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        image = rng.normal(size=(19, 40)).astype(np.float32)
+        image[3] = 0
+        aside = rng.normal(size=(2, 19, 40))
+        aside[:, 3] = 0
+        aside *= 8 / np.linalg.norm(aside, axis=(1, 2), keepdims=True)
+        anchors = (image + aside).astype(np.float32).reshape(2, -1)
+        images = np.repeat(image.reshape(1, -1), 42, axis=0)
+        found = nearest_anchor(images, anchors, categories)[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(distances, "ROWS_AT_ONCE", 1)
+            alone = nearest_anchor(images, anchors, categories)[1]
+        assert set(found) == set(alone) and len(set(found)) == 1
+
+
 def test_distance_never_falls_below_zero(rng):
     anchors = (rng.normal(size=(30, 64)) * 100).astype(np.float32)
     for categories in (None, 4):

@@ -63,11 +63,12 @@ def nearest_anchor(
     for place, rows in blocks(features):
         if categories is None:
             squared = squared_distances(rows, anchors)
-            nearest[place] = smallest(squared, rows, anchors)
         else:
             squared = _masked_squared_distances(rows, anchors, categories)
-            nearest[place] = squared.argmin(axis=1)
+        nearest[place] = smallest(squared, rows, anchors, categories)
         found = np.take_along_axis(squared, nearest[place, None], axis=1)[:, 0]
+        if categories is not None:
+            found *= _rescaling(_present(rows, categories))
         distance[place] = np.maximum(found, 0)  # rounding can fall below zero
     close = _indistinguishable(distance, anchors)
     for start in range(0, len(close), ROWS_AT_ONCE):
@@ -90,14 +91,24 @@ def _indistinguishable(distance: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 
 
 def _exact_distances(rows: np.ndarray, anchors: np.ndarray, categories: int | None) -> np.ndarray:
-    """Return the squared distance of each row to the anchor beside it, (n,) float64."""
+    """Return the squared distance of each row, or of a single one, to the anchor beside it,
+    (n,) float64."""
     squares = np.square(rows.astype(np.float64) - anchors)
     if categories is None:
         return squares.sum(axis=1)
-    present = (rows.reshape(len(rows), categories, -1) != 0).any(axis=2)
-    by_category = squares.reshape(len(rows), categories, -1).sum(axis=2)
-    scale = categories / np.maximum(present.sum(axis=1), 1)
-    return (by_category * present).sum(axis=1) * scale
+    present = _present(rows, categories)
+    by_category = squares.reshape(len(squares), categories, -1).sum(axis=2)
+    return (by_category * present).sum(axis=1) * _rescaling(present)
+
+
+def _present(rows: np.ndarray, categories: int) -> np.ndarray:
+    """Which categories each row holds, (N, C) bool: an absent one is a block of zeros."""
+    return (rows.reshape(len(rows), categories, -1) != 0).any(axis=2)
+
+
+def _rescaling(present: np.ndarray) -> np.ndarray:
+    """C / present, (N,) float64, by which a masked distance is that of all categories."""
+    return present.shape[1] / np.maximum(present.sum(axis=1), 1)
 
 
 def squared_distances(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
@@ -113,7 +124,9 @@ def _gpu():
     return faiss.StandardGpuResources()
 
 
-def smallest(squared: np.ndarray, rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+def smallest(
+    squared: np.ndarray, rows: np.ndarray, anchors: np.ndarray, categories: int | None = None
+) -> np.ndarray:
     """Return the position of each row's nearest anchor, (N,) int64, the first of equals.
 
     Where the two nearest are closer to each other than float32 can tell, the distances are
@@ -123,8 +136,10 @@ def smallest(squared: np.ndarray, rows: np.ndarray, anchors: np.ndarray) -> np.n
     Parameters
     ----------
     squared : np.ndarray, shape (N, K), float32
-        ``squared_distances(rows, anchors)``.
+        ``squared_distances(rows, anchors)``, or the masked ones before they are scaled.
     rows, anchors : np.ndarray, shapes (N, C·D) and (K, C·D), float32
+    categories : int or None
+        C, for the masked distance.
     """
     nearest = squared.argmin(axis=1)
     if len(anchors) == 1:
@@ -135,21 +150,19 @@ def smallest(squared: np.ndarray, rows: np.ndarray, anchors: np.ndarray) -> np.n
     if len(unsure):
         exact = anchors.astype(np.float64)
         for n in unsure:
-            nearest[n] = np.square(rows[n] - exact).sum(axis=1).argmin()
+            nearest[n] = _exact_distances(rows[n : n + 1], exact, categories).argmin()
     return nearest
 
 
 def _masked_squared_distances(rows: np.ndarray, anchors: np.ndarray, categories: int) -> np.ndarray:
-    """Return (N, K) squared distances over the categories present in each row, rescaled.
+    """Return (N, K) squared distances over the categories present in each row, not yet rescaled.
 
     Absent blocks of a row are zero, so ||x||^2 - 2 x·A needs no mask: only the anchors' norms,
     taken block by block, are summed over the categories present.
     """
     if rows.shape[1] % categories:
         raise ValueError(f"width {rows.shape[1]} is no multiple of {categories} categories")
-    by_category = rows.reshape(len(rows), categories, -1)
-    present = (by_category != 0).any(axis=2).astype(np.float32)
     anchor_norms = np.square(anchors.reshape(len(anchors), categories, -1)).sum(axis=2)
     squared = np.square(rows).sum(axis=1, keepdims=True) - 2 * rows @ anchors.T
-    squared += present @ anchor_norms.T
-    return squared * (categories / np.maximum(present.sum(axis=1, keepdims=True), 1))
+    squared += _present(rows, categories).astype(np.float32) @ anchor_norms.T
+    return squared
