@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mada import VERSION
 from mada.annotation.bundle import class_table
 from mada.annotation.classes import annotation_classes
 from mada.annotation.model_card import Facts, model_card
@@ -30,6 +29,7 @@ from mada.files import atomic_path, read_index, read_json
 from mada.labels import class_set, class_set_name, read_label, train_id_table
 from mada.nn.checkpoints import load_network, load_plain
 from mada.nn.deeplab import DeepLabV3Plus
+from mada.version import VERSION
 
 TOLERANCE = 1e-3  # of logits
 TRACED, TRIED = (1, 96, 128), ((1, 96, 128), (2, 129, 187))  # images, height, width

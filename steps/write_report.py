@@ -17,7 +17,6 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-import mada
 from mada import report
 from mada.cli import InputError, StepParser, existing_file, positive_int, refuse, run_step
 from mada.figures import three_digits
@@ -25,6 +24,7 @@ from mada.files import atomic_path, read_csv
 from mada.images import read_image
 from mada.labels import class_set, class_set_name
 from mada.selections import by_anchor, read_selection, thumbnail
+from mada.version import VERSION
 
 TEMPLATES = Path(__file__).parent / "mada" / "templates"
 PICTURES = {
@@ -190,7 +190,7 @@ def main(args: argparse.Namespace) -> None:
         "version_table": two_columns(
             ("package", "version"),
             [
-                ("mada", mada.VERSION),
+                ("mada", VERSION),
                 ("python", platform.python_version()),
                 *report.versions(args.lock.read_text()),
             ],

@@ -1,10 +1,14 @@
 """Which of our files a step depends on, and that torch stays where it belongs."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
+from mada.version import VERSION
 from sources import imported_modules
 
 STEPS = Path(__file__).parents[1] / "steps"
@@ -32,6 +36,20 @@ def test_every_step_depends_on_modules_that_exist():
     assert scripts
     for script in scripts:
         assert all(path.is_file() for path in imported_modules(script))
+
+
+def test_packages_hold_nothing_themselves():
+    """Only modules are followed: what stood in a package's own file would rerun no step."""
+    packages = sorted(STEPS.rglob("__init__.py"))
+    assert packages
+    assert [path for path in packages if path.read_text()] == []
+
+
+def test_the_version_is_one():
+    project = tomllib.loads((STEPS.parent / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((STEPS.parent / "CITATION.cff").read_text())
+    changes = re.search(r"^## (.+)$", (STEPS.parent / "CHANGELOG.md").read_text(), re.M)
+    assert {project["version"], citation["version"], changes[1]} == {VERSION}
 
 
 TREE = {

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mada import VERSION
 from mada.cli import InputError
 from mada.files import atomic_path
 from mada.labels import class_set
 from mada.nn.deeplab import DeepLabV3Plus, NetworkDescription
 from mada.nn.discriminator import Discriminator
+from mada.version import VERSION
 
 FORMAT = 1
 
