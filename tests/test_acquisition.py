@@ -56,7 +56,7 @@ def make_pool(
         {
             "entropy": rng.random(IMAGES).round(1),
             "margin": rng.random(IMAGES).round(1),
-            "source_probability": rng.random(IMAGES).clip(0.01, 0.99),
+            "source_probability": rng.random(IMAGES).round(1).clip(0.1, 0.9),
         }
     ).assign(**scores)
     sources = rng.normal(size=(anchors, CATEGORIES * BLOCK)).astype(np.float32)

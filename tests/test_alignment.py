@@ -149,6 +149,23 @@ def test_moving_average_follows_the_formula_image_by_image(rng, decay):
     assert not np.allclose(moved.numpy(), anchors, atol=1e-6)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.75])
+def test_moving_average_follows_the_formula_with_absent_categories_and_ties(decay):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        # Small whole numbers, and decays that are exact in binary: ties stay ties.
+        anchors = rng.integers(-2, 3, size=(6, 6)).astype(float)
+        anchors[4] = anchors[1]
+        features = rng.integers(-2, 3, size=(9, 3, 2)).astype(float)
+        features[rng.random((9, 3)) < 0.4] = 0
+        features = features.reshape(9, 6)
+        features[3] = (anchors[0] + anchors[2]) / 2
+        moved = as_float(anchors)
+        update_anchors(moved, as_float(features), decay)
+        expected = naive_update(anchors, features, decay)
+        np.testing.assert_allclose(moved.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_only_the_closest_anchor_moves_and_the_others_keep_their_bits(rng):
     anchors = as_float(rng.normal(size=(5, 6)) * 10)
     before = anchors.clone()
