@@ -9,6 +9,8 @@ images, 16-bit images, missing labels, labels of another size than their image, 
 outside the class table.  ``--skip-mismatched-labels`` leaves images out whose label has another
 size, names them and counts them.  With ``--labels none`` no label file is opened or even looked
 for, and the table has no label column: that is how target training images are indexed.
+``--check-splits`` checks other splits of the data set too, with their labels, which are named
+together with this one's and keep its table from being written.
 """
 
 import argparse
@@ -61,21 +63,29 @@ def without_mismatched(checked: list[tuple], skip: bool) -> list[tuple]:
     return [row for row, wrong in zip(checked, mismatched, strict=True) if not wrong]
 
 
-def main(args: argparse.Namespace) -> None:
-    items = list_items(args.layout, args.root, args.split, args.image_glob, args.label_glob)
+def check_split(args: argparse.Namespace, split: str, labels: str) -> tuple[bool, list[tuple]]:
+    """Return whether a split has labels, and (item, size, problem) of each of its images."""
+    items = list_items(args.layout, args.root, split, args.image_glob, args.label_glob)
     without = [item for item in items if item.label is None]
-    if without and args.labels == "required":
+    if without and labels == "required":
         raise InputError(f"label glob: expected a pattern of labels, found {args.label_glob!r}")
-    labelled = args.labels == "required" or (
-        args.labels == "optional" and any(item.label and item.label.is_file() for item in items)
+    labelled = labels == "required" or (
+        labels == "optional" and any(item.label and item.label.is_file() for item in items)
     )
     table = label_table(args.layout, args.classes) if labelled else None
     with ProcessPoolExecutor(args.workers) as pool:
         checks = pool.map(partial(check_item, table=table), items, chunksize=16)
-        found = list(progress(checks, "checking images", total=len(items)))
-    checked = [(item, *result) for item, result in zip(items, found, strict=True)]
+        found = list(progress(checks, f"checking images, {split}", total=len(items)))
+    return labelled, [(item, *result) for item, result in zip(items, found, strict=True)]
+
+
+def main(args: argparse.Namespace) -> None:
+    labelled, checked = check_split(args, args.split, args.labels)
     checked = without_mismatched(checked, args.skip_mismatched_labels)
-    refuse([str(problem) for _, _, problem in checked if problem], str(args.root))
+    besides = [
+        row for split in args.check_splits for row in check_split(args, split, "required")[1]
+    ]
+    refuse([str(problem) for *_, problem in checked + besides if problem], str(args.root))
     if not checked:
         raise InputError(f"{args.root}: expected labels of their image's size, found none")
     items, sizes, _ = zip(*checked, strict=True)
@@ -102,6 +112,9 @@ def parser() -> StepParser:
     parser.add_argument("--labels", required=True, choices=("required", "optional", "none"))
     parser.add_argument(
         "--skip-mismatched-labels", action=argparse.BooleanOptionalAction, default=False
+    )
+    parser.add_argument(
+        "--check-splits", nargs="+", choices=SPLITS, default=[], help="others to check, with labels"
     )
     parser.add_argument("--workers", type=positive_int, default=1)
     parser.add_argument("--output", required=True, type=Path)

@@ -286,6 +286,8 @@ def test_json_round_trip_does_not_depend_on_the_order_of_keys(tmp_path):
     (tmp_path / "a.json").write_text('{"a": ')
     with pytest.raises(InputError, match=r"a\.json: expected JSON"):
         read_json(tmp_path / "a.json")
+    with pytest.raises(InputError, match=r"c\.json: expected JSON, found no file"):
+        read_json(tmp_path / "c.json")
 
 
 def test_checksum_is_sha256_of_the_bytes(tmp_path):

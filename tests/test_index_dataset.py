@@ -168,6 +168,35 @@ def test_all_bad_files_are_named_in_one_run(roots, tmp_path):
     assert not list(tmp_path.glob("out/**/*"))
 
 
+def test_bad_files_of_the_other_splits_are_named_too(roots, tmp_path):
+    _, target = roots
+    spoiled = []
+    for pattern in (
+        "leftImg8bit/train/**/*.png",
+        "gtFine/tune/**/*Ids.png",
+        "gtFine/val/**/*Ids.png",
+    ):
+        path = sorted(target.glob(pattern))[0]
+        path.write_bytes(path.read_bytes()[:60])
+        spoiled.append(path.name)
+    more = ("--check-splits", "tune", "val")
+    result = run_index(tmp_path / "out" / "train.csv", "cityscapes", target, "train", "none", *more)
+    lines = error_lines(result)
+    assert all(any(name in line for line in lines) for name in spoiled), lines
+    assert "3 problems" in lines[-1]
+    assert not list(tmp_path.glob("out/**/*"))
+
+
+def test_a_split_to_check_that_is_not_there_is_named(roots, tmp_path):
+    _, target = roots
+    shutil.rmtree(target / "leftImg8bit" / "val")
+    more = ("--check-splits", "val")
+    result = run_index(tmp_path / "out" / "train.csv", "cityscapes", target, "train", "none", *more)
+    (line,) = error_lines(result)
+    assert "leftImg8bit/val" in line
+    assert not list(tmp_path.glob("out/**/*"))
+
+
 def test_labels_that_the_class_set_cannot_express_are_refused(tmp_path):
     path = tmp_path / "camvid" / "train" / "drive_0001.png"
     path.parent.mkdir(parents=True)

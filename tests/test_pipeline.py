@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -116,6 +117,17 @@ def test_the_ladder_is_built_to_its_last_rung(finished):
     assert table["miou"].between(0, 100).all()
     for name in ("panels", "selection", "histories", "features", "classes", "confusion"):
         Image.open(finished / f"results/demo/figures/{SUMMARY}/{name}.png").verify()
+
+
+def test_every_job_leaves_its_log_and_what_it_took(finished):
+    result = snakemake(finished, "-n", "--forceall")
+    jobs = re.findall(r"rule \w+:\n(?:    .*\n)+", result.stdout)
+    assert len(jobs) > 30
+    for job in jobs:
+        if "    output:" in job:
+            for kind in ("log", "benchmark"):
+                name = re.search(rf"^    {kind}: (\S+)$", job, re.M)[1]
+                assert (finished / name).is_file(), job
 
 
 def test_a_default_run_ends_with_the_table_and_what_to_open(finished):
@@ -302,11 +314,18 @@ def test_folders_with_spaces_work(tmp_path):
     assert index["image"].str.startswith("data/two words/leftImg8bit/train/").all()
 
 
+def differing(found: dict[str, str], reference: dict[str, str]) -> set[str]:
+    """Names of the results found that the reference lacks or has with other bytes."""
+    return {name for name in found if found[name] != reference.get(name)}
+
+
 @pytest.mark.heavy
+@pytest.mark.parametrize("pseudo_source", ["fixed", "online"])
 def test_labels_outside_the_manifest_are_never_read_and_a_rerun_gives_the_same_bytes(
-    finished, tmp_path
+    finished, tmp_path, pseudo_source
 ):
-    folder = make_project(tmp_path / "garbage", loader_workers=1, save_every=0)
+    adapt = SETTINGS["adapt"] | {"pseudo_source": pseudo_source}
+    folder = make_project(tmp_path / "garbage", loader_workers=1, save_every=0, adapt=adapt)
     chosen = set(pd.read_csv(finished / ROUND / "manifest.csv")["image_id"])
     labels = sorted((folder / "data/cityscapes/gtFine/train").rglob("*_labelIds.png"))
     spoiled = [p for p in labels if p.name.removesuffix("_gtFine_labelIds.png") not in chosen]
@@ -317,7 +336,25 @@ def test_labels_outside_the_manifest_are_never_read_and_a_rerun_gives_the_same_b
     assert result.returncode == 0, result.stderr[-6000:]
     reference, found = checksums(finished), checksums(folder)
     assert f"{M4.removeprefix('results/')}" in found
-    assert {name for name in found if found[name] != reference.get(name)} == set()
+    changed = differing(found, reference)
+    assert all("M4" in name for name in changed)
+    assert bool(changed) == (pseudo_source == "online")  # only fixed ones are the reference's
+
+
+@pytest.mark.heavy
+def test_two_runs_on_two_threads_in_half_precision_give_the_same_bytes(tmp_path):
+    training = SETTINGS["training"] | {"precision": "bf16"}
+    runs = [
+        make_project(tmp_path / name, training=training, inference_threads=2)
+        for name in ("first", "again")
+    ]
+    for folder in runs:
+        result = snakemake(folder)
+        assert result.returncode == 0, result.stderr[-6000:]
+    first, again = (checksums(folder) for folder in runs)
+    assert {Path(name).suffix for name in first} >= {".pt", ".npy", ".csv", ".json", ".png"}
+    assert first.keys() == again.keys()
+    assert all("cost" in name for name in differing(first, again))  # what trainings took
 
 
 @pytest.mark.heavy
@@ -343,11 +380,11 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
         reference = finished / WARMUP / name
         assert not path.exists() or path.read_bytes() == reference.read_bytes()
     assert snakemake(folder, "--unlock").returncode == 0
-    result = snakemake(folder, "--rerun-incomplete", f"{WARMUP}/model.pt")
+    result = snakemake(folder, f"{WARMUP}/model.pt")
     assert result.returncode == 0, result.stderr[-6000:]
     reference, found = checksums(finished), checksums(folder)
     assert f"{WARMUP}/model.pt".removeprefix("results/") in found
-    assert {name for name in found if found[name] != reference.get(name)} == set()
+    assert not differing(found, reference)
 
 
 def test_settings_that_the_data_cannot_meet_stop_the_run_before_training(tmp_path):
@@ -381,14 +418,101 @@ def test_bad_files_are_all_named_before_training(tmp_path):
     assert not (folder / WARMUP).exists()
 
 
-def test_a_bad_validation_label_stops_the_run_before_training(tmp_path):
+def lose_source(folder: Path) -> None:
+    shutil.rmtree(folder / "data/gta5")
+
+
+def empty_source(folder: Path) -> None:
+    for image in (folder / "data/gta5/images").iterdir():
+        image.unlink()
+
+
+def double_id(folder: Path) -> None:
+    images = folder / "data/gta5/images"
+    Image.open(images / "00002.png").save(images / "00002.bmp")
+
+
+def truncate_target(folder: Path) -> None:
+    image = folder / "data/cityscapes/leftImg8bit/train/northtown"
+    image /= "northtown_000000_000019_leftImg8bit.png"
+    image.write_bytes(image.read_bytes()[:200])
+
+
+def nothing(folder: Path) -> None:
+    """Leave the data as they are."""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "setting", "message"),
+    [
+        (lose_source, None, "source_root: expected a folder, found none at data/gta5"),
+        (empty_source, None, "data/gta5/images: expected images (**/*), found none"),
+        (double_id, None, "00002.png: expected a unique id"),
+        (truncate_target, None, "000000_000019_leftImg8bit.png: expected a readable image"),
+        (nothing, "budget=0", "budget: expected a value like 5% or 16, found 0"),
+        (nothing, "budget=0%", "budget: expected a share above 0% and up to 100%, found 0%"),
+        (nothing, "budget=101%", "budget: expected a share above 0% and up to 100%, found 101%"),
+    ],
+)
+def test_bad_data_and_budgets_end_the_run_before_training(tmp_path, spoil, setting, message):
     folder = make_project(tmp_path)
-    label = next((folder / "data/cityscapes/gtFine/val").rglob("*_labelIds.png"))
+    spoil(folder)
+    words = ("--config", setting) if setting else ()
+    result = snakemake(folder, *words)
+    assert result.returncode != 0
+    assert message in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert not list(folder.glob("results/**/*.pt"))
+
+
+@pytest.mark.parametrize("words", [(), ("--prioritize", "adapt")])
+@pytest.mark.parametrize("split", ["val", "tune"])
+def test_a_bad_label_of_any_split_stops_the_run_before_training(tmp_path, split, words):
+    folder = make_project(tmp_path)
+    label = next((folder / f"data/cityscapes/gtFine/{split}").rglob("*_labelIds.png"))
     label.write_bytes(b"garbage")
-    result = snakemake(folder, "--show-failed-logs")
+    result = snakemake(folder, "--show-failed-logs", *words)
     assert result.returncode != 0
     assert f"{label.name}: expected a readable" in result.stderr
     assert not (folder / WARMUP).exists()
+
+
+def test_every_training_waits_for_the_files_of_every_split_to_be_checked(finished):
+    result = snakemake(finished, "-n", "-p", "--forceall", "replicates", "Mu")
+    text = result.stdout.replace("\\\n", " ")
+    (check,) = (li for li in text.splitlines() if "index_dataset.py" in li and "_train.csv" in li)
+    words = check.split()
+    assert words[words.index("--check-splits") + 1 :][:2] == ["tune", "val"]
+    jobs = [job for job in text.split("\n\n") if re.search(r"rule (warmup|finetune|adapt):", job)]
+    names = [re.search(r"rule (\w+):", job)[1] for job in jobs]
+    assert set(names) == {"warmup", "finetune", "adapt"} and names.count("warmup") == 3
+    assert all("results/demo/index/target_train.csv" in job for job in jobs)
+
+
+def test_labels_checked_anew_train_nothing_anew(finished):
+    again = planned(finished, "--forcerun", "results/demo/index/target_val.csv")
+    assert {"index_target", "evaluate", "evaluate_warmup"} <= again
+    assert not again & {"check_settings", "warmup", "finetune", "adapt", "rank_targets"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("seeds=[1]", "source_anchors=13"), "source_anchors: expected at most the 12 images"),
+        (("target_anchors=13",), "target_anchors: expected at most the 12 images of the target"),
+        (("seeds=[1]", "budget=13"), "budget: expected 1 to 12 images, found 13"),
+        (("rounds=[6,7]",), "rounds: expected 1 to 12 images, found 13"),
+    ],
+)
+def test_numbers_changed_after_a_run_are_refused_before_any_job(finished, words, message):
+    told = refusal(finished, "--config", *words)
+    assert message in told
+    assert "remove results/demo/index and run again" in told
+
+
+def test_a_study_of_more_anchors_than_images_is_refused_before_any_job(finished):
+    told = refusal(finished, "anchors", "--config", "study_anchors=[3,13]", "report_seeds=[0]")
+    assert "source_anchors: expected at most the 12 images of the source, found 13" in told
 
 
 def test_the_folder_of_another_preset_is_refused_by_name(finished):

@@ -112,3 +112,11 @@ def test_both_experiments_train_alike():
     gta5, synthia = (preset(f"{source}-to-cityscapes") for source in ("gta5", "synthia"))
     for section in ("network", "training", "warmup", "finetune", "adapt"):
         assert gta5[section] == synthia[section]
+
+
+def test_the_demo_s_data_are_no_smaller_than_promised():
+    data = preset("demo")["demo_data"]
+    assert (data["width"], data["height"]) == (256, 128)
+    images = [data[f"{name}_images"] for name in ("source", "target_train", "target_tune")]
+    assert [*images, data["target_val_images"]] == [600, 400, 100, 100]
+    assert preset("demo-long")["demo_data"] == data

@@ -174,7 +174,9 @@ STEPS = {
     ],
     "index_dataset": [
         SOURCE | {"--workers": "2"},
-        TARGET | {"--workers": "2", "--split": "train", "--labels": "none"},
+        TARGET
+        | {"--workers": "2", "--split": "train", "--labels": "none"}
+        | {"--check-splits": "tune val"},
         TARGET | {"--workers": "2", "--split": "val", "--labels": "required"},
         TARGET | {"--workers": "2", "--split": "tune", "--labels": "required"},
     ],

@@ -127,6 +127,30 @@ def study_problem(config: Mapping, study: str) -> str | None:
     return None
 
 
+def data_problems(config: Mapping, images: Mapping[str, int]) -> list[str]:
+    """Return one line for each number, all with their defaults, that is beyond the data sets.
+
+    ``steps/check_settings.py`` refuses these before the first training, and more that needs the
+    images' ids; this tells of settings changed since.
+
+    Parameters
+    ----------
+    images : Mapping
+        Number of images by domain, ``source`` and ``target``, as that step found them.
+    """
+    problems = [
+        f"{domain}_anchors: expected at most the {images[domain]} images of the {domain}, "
+        f"found {config[f'{domain}_anchors']}"
+        for domain in ("source", "target")
+        if config[f"{domain}_anchors"] > images[domain]
+    ]
+    _, count = added_up(config["rounds"] or [config["budget"]])
+    if count > images["target"]:
+        name = "rounds" if config["rounds"] else "budget"
+        problems.append(f"{name}: expected 1 to {images['target']} images, found {count}")
+    return problems
+
+
 def _place(error: ValidationError) -> list[str]:
     return [str(part) for part in error.absolute_path]
 

@@ -229,6 +229,15 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        If there is no file or it is not JSON.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: expected JSON, found no file")
     try:
         return json.loads(Path(path).read_text())
     except ValueError as error:

@@ -14,7 +14,7 @@ sys.path[:0] = [workflow.basedir, str(STEPS)]
 from mada.annotation.handover import HANDED_OUT, RETURNED, returned_files
 from mada.listing import image_files
 from settings import ALL_LABELLED, NEED_UNLABELLED, WILDCARD, WITHOUT_DISCRIMINATOR
-from settings import adapted_variants, everything_labelled, lies_below
+from settings import adapted_variants, data_problems, everything_labelled, lies_below
 from settings import setting_problems, typed
 from sources import imported_modules, registered_strategies
 
@@ -27,6 +27,25 @@ validate(config, schema="../schemas/config.schema.yaml")  # fills in the default
 config["variants"] = sorted(
     config["variants"]
 )  # M1+, M2, M3, M4: the last is the result
+
+
+def refuse_beyond_the_data(settings):
+    """Refuse numbers larger than the data sets, once a first run has counted these.
+
+    Rule check_settings, which does that first, does not run again for a changed number.
+    """
+    counted = Path(f"results/{config['preset']}/index/settings.json")
+    if counted.is_file():
+        problems = data_problems(settings, json.loads(counted.read_text()))
+        if problems:
+            raise WorkflowError(
+                "the settings cannot be used:\n"
+                + "\n".join(problems)
+                + f"\nIf the data sets have grown, remove {counted.parent} and run again."
+            )
+
+
+refuse_beyond_the_data(config)
 
 
 def recorded(path):

@@ -76,7 +76,6 @@ rule index_source:
         "logs/{preset}/index_source.log",
     benchmark:
         "logs/{preset}/index_source.tsv"
-    priority: 1
     conda:
         environment("report")
     container:
@@ -96,16 +95,18 @@ rule index_source:
             skip_mismatched_labels=config["skip_mismatched_labels"],
             classes=CLASSES,
         ),
+        besides="",
     shell:
         r"""
-        python {input.script:q} {params.flags} --workers {threads} --output {output:q} \
-            >{log:q} 2>&1
+        python {input.script:q} {params.flags} {params.besides} --workers {threads} \
+            --output {output:q} >{log:q} 2>&1
         """
 
 
-# Its priority lets bad files of any split, the validation split included, come out before a
-# training starts: no training could list that split among its inputs without running again
-# where validation labels are added later.
+# What every training reads, the index of the training split, is not written before the files of
+# the other splits are found to be good. No training could list their indexes among its inputs
+# without running again where labels are added to them later; that param depends on the output,
+# which Snakemake does not track, for the same reason.
 use rule index_source as index_target with:
     # List and check the target images; labels of the training split are never looked at.
     input:
@@ -128,6 +129,11 @@ use rule index_source as index_target with:
             labels="none" if wildcards.split == "train" else "required",
             classes=CLASSES,
         ),
+        besides=lambda wildcards, output: (
+            flags(check_splits=SCORED_SPLITS or None)
+            if wildcards.split == "train"
+            else ""
+        ),
 
 
 rule check_settings:
@@ -135,7 +141,7 @@ rule check_settings:
 
     The trainings wait for this check, so whatever made it run again would make them run again.
     Script and flags are therefore params that depend on the output, which Snakemake does not
-    track. Settings changed after the first run are checked by the steps that read them.
+    track. Numbers changed after the first run are refused by refuse_beyond_the_data.
     """
     input:
         source="results/{preset}/index/source.csv",
@@ -146,7 +152,6 @@ rule check_settings:
         "logs/{preset}/check_settings.log",
     benchmark:
         "logs/{preset}/check_settings.tsv"
-    priority: 1
     conda:
         environment("anchors")
     container:

@@ -23,6 +23,7 @@ CHOSEN = {
     "v": config["target_anchors"],
 }
 VALIDATED = config["validation_split"]
+SCORED_SPLITS = ["tune"] * config["tuning_split"] + ["val"] * VALIDATED
 MANUAL = config["annotation_mode"] == "manual"
 # What models are scored on: without a validation split it may be a share of the annotations.
 SCORED_ON = "val" if VALIDATED else "holdout" if config["annotation_holdout"] else None

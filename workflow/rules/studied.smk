@@ -7,6 +7,11 @@ def study(name):
     """What the target of a study makes: its table, and what its trainings cost."""
     if problem := study_problem(config, name):
         raise WorkflowError(f"{name}: {problem}")
+    if name == "anchors":
+        most = max(config["study_anchors"])
+        refuse_beyond_the_data(
+            config | {"source_anchors": most, "target_anchors": most}
+        )
     folder = f"results/{config['preset']}/tables/{SUMMARY.format(**CHOSEN)}"
     return [f"{folder}/{name}.md", f"{folder}/{name}-cost.csv"]
 
