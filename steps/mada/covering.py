@@ -225,7 +225,8 @@ def cover(
         # Equal images gain the same but for rounding, which goes by their places: by four digits.
         return float(f"{weights @ np.maximum(left - apart[image], 0):.3e}")
 
-    bound = np.array([gain(image) if free[image] else -1.0 for image in range(len(apart))])
+    images = progress(range(len(apart)), "weighing")
+    bound = np.array([gain(image) if free[image] else -1.0 for image in images])
     picked: dict[int, float] = {}
     for _ in progress(range(wanted), "choosing"):
         # A gain only falls as the set grows, so what was computed earlier is a bound: whatever
