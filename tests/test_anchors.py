@@ -55,14 +55,14 @@ def naive_lloyd(
 
 
 @pytest.fixture
-def starts(monkeypatch) -> list[np.ndarray]:
-    """The first anchors of every restart, as they are drawn."""
-    found: list[np.ndarray] = []
+def starts(monkeypatch) -> list[tuple[int, np.ndarray]]:
+    """The seed and the first anchors of every restart, as they are drawn."""
+    found: list[tuple[int, np.ndarray]] = []
 
     class Noted(anchors._Restart):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            found.append(self.anchors.copy())
+        def __init__(self, features, count, seed, weights):
+            super().__init__(features, count, seed, weights)
+            found.append((seed, self.anchors.copy()))
 
     monkeypatch.setattr(anchors, "_Restart", Noted)
     return found
@@ -114,8 +114,8 @@ def test_k_means_is_lloyd_s_from_each_start_and_the_best_of_them(
     features = with_absent_categories(seed)
     found, assignment, objective = cluster(features, count, seed, iterations, restarts)
     assert len(starts) == restarts
-    assert all(len(np.unique(naive_assignment(features, start))) == count for start in starts)
-    runs = [naive_lloyd(features, start, iterations) for start in starts]
+    assert all(len(np.unique(naive_assignment(features, start))) == count for _, start in starts)
+    runs = [naive_lloyd(features, start, iterations) for _, start in starts]
     assert count == 1 or len({len(run[1]) for run in runs} | {run[1][-1] for run in runs}) > 1
     expected, course = min(runs, key=lambda run: run[1][-1])
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
@@ -229,17 +229,10 @@ def test_an_anchor_without_images_goes_to_the_image_furthest_from_all_others(see
     assert objective[-1] == 0
 
 
-def test_the_restarts_of_one_seed_are_not_those_of_the_next(rng, monkeypatch):
-    seeds: list[int] = []
-
-    class Noted(anchors._Restart):
-        def __init__(self, features, count, seed, weights):
-            seeds.append(seed)
-            super().__init__(features, count, seed, weights)
-
-    monkeypatch.setattr(anchors, "_Restart", Noted)
+def test_the_restarts_of_one_seed_are_not_those_of_the_next(rng, starts):
     for seed in range(4):
         cluster(overlapping(rng, images=40, width=3), 3, seed)
+    seeds = [seed for seed, _ in starts]
     assert len(seeds) >= 8 and len(set(seeds)) == len(seeds)
 
 

@@ -62,14 +62,13 @@ def nearest_anchor(
     nearest = np.empty(len(features), dtype=np.int64)
     for place, rows in blocks(features):
         if categories is None:
-            squared = squared_distances(rows, anchors)
+            squared, scale = squared_distances(rows, anchors), 1
         else:
-            squared = _masked_squared_distances(rows, anchors, categories)
+            present = _present(rows, categories)
+            squared, scale = _masked_squared_distances(rows, anchors, present), _rescaling(present)
         nearest[place] = smallest(squared, rows, anchors, categories)
         found = np.take_along_axis(squared, nearest[place, None], axis=1)[:, 0]
-        if categories is not None:
-            found *= _rescaling(_present(rows, categories))
-        distance[place] = np.maximum(found, 0)  # rounding can fall below zero
+        distance[place] = np.maximum(found * scale, 0)  # rounding can fall below zero
     close = _indistinguishable(distance, anchors)
     for start in range(0, len(close), ROWS_AT_ONCE):
         part = close[start : start + ROWS_AT_ONCE]
@@ -103,6 +102,8 @@ def _exact_distances(rows: np.ndarray, anchors: np.ndarray, categories: int | No
 
 def _present(rows: np.ndarray, categories: int) -> np.ndarray:
     """Which categories each row holds, (N, C) bool: an absent one is a block of zeros."""
+    if rows.shape[1] % categories:
+        raise ValueError(f"width {rows.shape[1]} is no multiple of {categories} categories")
     return (rows.reshape(len(rows), categories, -1) != 0).any(axis=2)
 
 
@@ -154,15 +155,15 @@ def smallest(
     return nearest
 
 
-def _masked_squared_distances(rows: np.ndarray, anchors: np.ndarray, categories: int) -> np.ndarray:
+def _masked_squared_distances(
+    rows: np.ndarray, anchors: np.ndarray, present: np.ndarray
+) -> np.ndarray:
     """Return (N, K) squared distances over the categories present in each row, not yet rescaled.
 
     Absent blocks of a row are zero, so ||x||^2 - 2 x·A needs no mask: only the anchors' norms,
     taken block by block, are summed over the categories present.
     """
-    if rows.shape[1] % categories:
-        raise ValueError(f"width {rows.shape[1]} is no multiple of {categories} categories")
-    anchor_norms = np.square(anchors.reshape(len(anchors), categories, -1)).sum(axis=2)
+    anchor_norms = np.square(anchors.reshape(len(anchors), present.shape[1], -1)).sum(axis=2)
     squared = np.square(rows).sum(axis=1, keepdims=True) - 2 * rows @ anchors.T
-    squared += _present(rows, categories).astype(np.float32) @ anchor_norms.T
+    squared += present.astype(np.float32) @ anchor_norms.T
     return squared

@@ -336,6 +336,13 @@ def dataset_marker(root):
     return f"{folder}/dataset.json" if folder and lies_below(root, folder) else []
 
 
+def most_anchors():
+    """The numbers of anchors that the study of them asks of the data sets."""
+    return dict.fromkeys(
+        ("source_anchors", "target_anchors"), max(config["study_anchors"])
+    )
+
+
 def checked_flags(study=None):
     """Flags of check_settings: what the numbers and ids of images have a say in."""
     names = ("source_anchors", "target_anchors", "exclude", "include")
@@ -349,8 +356,7 @@ def checked_flags(study=None):
         settings |= {"rounds": None, "budget": config["study_budgets"]}
         settings["unlabelled_for"] = []
     if study == "anchors":
-        most = max(config["study_anchors"])
-        settings |= {"source_anchors": most, "target_anchors": most}
+        settings |= most_anchors()
     strategies = [config["strategy"], *config["compare"]]
     strategies += config["study_strategies"] if study == "strategies" else []
     return flags(strategies=list(dict.fromkeys(strategies)), **settings)

@@ -8,10 +8,7 @@ def study(name):
     if problem := study_problem(config, name):
         raise WorkflowError(f"{name}: {problem}")
     if name == "anchors":
-        most = max(config["study_anchors"])
-        refuse_beyond_the_data(
-            config | {"source_anchors": most, "target_anchors": most}
-        )
+        refuse_beyond_the_data(config | most_anchors())
     folder = f"results/{config['preset']}/tables/{SUMMARY.format(**CHOSEN)}"
     return [f"{folder}/{name}.md", f"{folder}/{name}-cost.csv"]
 
