@@ -179,13 +179,14 @@ def test_two_terminated_processes_save_their_state_and_go_on(data, by_two, tmp_p
 
 @pytest.mark.heavy
 def test_two_processes_adapt_as_one_with_the_same_anchors(data, uninterrupted, tmp_path):
-    more = (*with_anchors(data), *ONLINE, *FROZEN, "--iterations", 4)
+    # Three iterations differ by 1e-5; after a fourth, rounding turns a pixel to another class.
+    more = (*with_anchors(data), *ONLINE, *FROZEN, "--iterations", 3)
     one, two = tmp_path / "one", tmp_path / "two"
     result = run_step(*adapt_arguments(data, uninterrupted, one, "M4", *more))
     assert result.returncode == 0, result.stderr
     result = on_two_processes(adapt_arguments(data, uninterrupted, two, "M4", *more))
     assert result.returncode == 0, result.stderr
-    # An anchor that moved otherwise would show in the alignment losses that follow.
+    # Anchors moved by one process's features alone change the alignment losses by 0.007.
     np.testing.assert_allclose(losses(two), losses(one), rtol=0, atol=1e-4)
 
 
