@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import logging
 import multiprocessing
 import os
@@ -46,6 +47,8 @@ def run_step(main: Callable[[argparse.Namespace], None], parser: argparse.Argume
     Bad input, a full disk, and files that may not be read or written end it with status 1 and one
     line; a training that was told to end and saved its state with status ``TERMINATED``.
     """
+    # What imports made lasts: with torch, its last collection took two seconds of every step's end.
+    gc.freeze()
     level = logging.INFO if first_process() else logging.WARNING
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
     try:
