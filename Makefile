@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= 2
+# Further words for the demo's snakemake.
+WORDS ?=
 READY := $(VENV)/.ready
 # Where to take torch from instead of PyPI, whose builds bring CUDA: README, "Installation".
 TORCH_INDEX ?=
@@ -15,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # What leads to M2, M3 and M4 goes first: comparisons fill the other core meanwhile.
 demo: $(READY)
-	snakemake --cores $(CORES) --prioritize adapt
+	snakemake --cores $(CORES) --prioritize adapt $(WORDS)
 
 test: $(READY)
 	python -m pytest

@@ -19,6 +19,9 @@ from mada.annotation.classes import annotation_classes
 from mada.labels import VOID, train_id_table
 from test_pipeline import REPOSITORY, SETTINGS, environment, make_project
 
+# All of them need the section walked once, three minutes on a slow core.
+pytestmark = pytest.mark.heavy
+
 PRESET = "own-photographs"
 RUN = f"results/{PRESET}/seed-0/warmup-adaptseg/runs/mada-K10-b8/round-0"
 PLACE = f"annotations/{PRESET}/seed-0/warmup-adaptseg/mada-K10-b8/round-0"
@@ -316,7 +319,6 @@ class Handed:
     classes = annotation_classes("cityscapes19")
 
 
-@pytest.mark.heavy
 def test_an_export_of_cvat_goes_on_to_m4_with_a_share_held_out(walked, returned, tmp_path):
     folder = walked[0]
     labels = corrected(folder)
@@ -352,7 +354,6 @@ def test_part_of_an_export_of_label_studio_is_taken_over_and_said(walked, return
     assert last == f"seed 0 trained without the annotations of {missing}"
 
 
-@pytest.mark.heavy
 def test_a_second_round_waits_for_annotations_of_its_own_and_learns_from_both(walked):
     folder = walked[0]
     rounds = ("M4", "--config", f"preset={PRESET}", "rounds=[8,2]", "variants=[M4]")

@@ -147,6 +147,7 @@ def by_two(data, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.heavy
 def test_two_processes_train_as_one(data, by_two, tmp_path):
     result = run_step(*warmup_arguments(data, tmp_path, *LONGER))
     assert result.returncode == 0, result.stderr
