@@ -197,8 +197,8 @@ def test_micro_batches_add_up_to_the_batch(data, uninterrupted, tmp_path, torch_
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     call_main(adapt, adapt_arguments(data, uninterrupted, whole, "M4", *more))
     call_main(adapt, adapt_arguments(data, uninterrupted, parts, "M4", *more, "--accumulate", 4))
-    # Rounding makes up to 1e-5 on some processors; pixels counted by micro-batch, of the source or of
-    # the annotated images, 0.011 and 0.0035.
+    # Rounding makes up to 1e-5 on some processors; pixels counted by micro-batch, of the source or
+    # of the annotated images, 0.011 and 0.0035.
     np.testing.assert_allclose(losses(parts), losses(whole), rtol=0, atol=1e-4)
 
 
