@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 # Whole files are shared out, so that one begun late would keep one process waiting at the end.
-LONGEST = ("test_pipeline", "test_people_in_the_loop", "test_training_steps", "test_make_demo_data")
+LONGEST = (
+    *("test_pipeline", "test_people_in_the_loop", "test_training_steps"),
+    *("test_plans", "test_bad_data", "test_make_demo_data"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

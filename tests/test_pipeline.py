@@ -387,96 +387,6 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(finished, tmp_path):
     assert not differing(found, reference)
 
 
-def test_settings_that_the_data_cannot_meet_stop_the_run_before_training(tmp_path):
-    folder = make_project(tmp_path, budget=12)
-    result = snakemake(folder, "--show-failed-logs", "results/demo/index/settings.json")
-    assert "error: variants: M4 needs images without annotation" in result.stderr
-    more = ("--config", "budget=13", "source_anchors=13")
-    result = snakemake(folder, "--show-failed-logs", *more)
-    assert result.returncode != 0
-    assert "error: source_anchors: expected at most the 12 images" in result.stderr
-    assert "error: budget: expected 1 to 12 images" in result.stderr
-    assert not (folder / WARMUP).exists()
-
-
-def test_bad_files_are_all_named_before_training(tmp_path):
-    folder = make_project(tmp_path)
-    images, labels = folder / "data/gta5/images", folder / "data/gta5/labels"
-    (labels / "00001.png").unlink()
-    Image.new("L", (8, 8)).save(labels / "00002.png")
-    Image.new("L", (96, 64), 77).save(labels / "00003.png")
-    (images / "00004.png").write_bytes((images / "00004.png").read_bytes()[:200])
-    result = snakemake(folder, "--show-failed-logs")
-    assert result.returncode != 0
-    for message in (
-        "00001.png: expected a label at",
-        "00002.png: expected 96x64 pixels like its image, found 8x8",
-        "00003.png: expected values of the class table, found [77]",
-        "00004.png: expected a readable image",
-    ):
-        assert message in result.stderr
-    assert not (folder / WARMUP).exists()
-
-
-def lose_source(folder: Path) -> None:
-    shutil.rmtree(folder / "data/gta5")
-
-
-def empty_source(folder: Path) -> None:
-    for image in (folder / "data/gta5/images").iterdir():
-        image.unlink()
-
-
-def double_id(folder: Path) -> None:
-    images = folder / "data/gta5/images"
-    Image.open(images / "00002.png").save(images / "00002.bmp")
-
-
-def truncate_target(folder: Path) -> None:
-    image = folder / "data/cityscapes/leftImg8bit/train/northtown"
-    image /= "northtown_000000_000019_leftImg8bit.png"
-    image.write_bytes(image.read_bytes()[:200])
-
-
-def nothing(folder: Path) -> None:
-    """Leave the data as they are."""
-
-
-@pytest.mark.parametrize(
-    ("spoil", "setting", "message"),
-    [
-        (lose_source, None, "source_root: expected a folder, found none at data/gta5"),
-        (empty_source, None, "data/gta5/images: expected images (**/*), found none"),
-        (double_id, None, "00002.png: expected a unique id"),
-        (truncate_target, None, "000000_000019_leftImg8bit.png: expected a readable image"),
-        (nothing, "budget=0", "budget: expected a value like 5% or 16, found 0"),
-        (nothing, "budget=0%", "budget: expected a share above 0% and up to 100%, found 0%"),
-        (nothing, "budget=101%", "budget: expected a share above 0% and up to 100%, found 101%"),
-    ],
-)
-def test_bad_data_and_budgets_end_the_run_before_training(tmp_path, spoil, setting, message):
-    folder = make_project(tmp_path)
-    spoil(folder)
-    words = ("--config", setting) if setting else ()
-    result = snakemake(folder, *words)
-    assert result.returncode != 0
-    assert message in result.stdout + result.stderr
-    assert "Traceback" not in result.stdout + result.stderr
-    assert not list(folder.glob("results/**/*.pt"))
-
-
-@pytest.mark.parametrize("words", [(), ("--prioritize", "adapt")])
-@pytest.mark.parametrize("split", ["val", "tune"])
-def test_a_bad_label_of_any_split_stops_the_run_before_training(tmp_path, split, words):
-    folder = make_project(tmp_path)
-    label = next((folder / f"data/cityscapes/gtFine/{split}").rglob("*_labelIds.png"))
-    label.write_bytes(b"garbage")
-    result = snakemake(folder, "--show-failed-logs", *words)
-    assert result.returncode != 0
-    assert f"{label.name}: expected a readable" in result.stderr
-    assert not (folder / WARMUP).exists()
-
-
 def test_every_training_waits_for_the_files_of_every_split_to_be_checked(finished):
     result = snakemake(finished, "-n", "-p", "--forceall", "replicates", "Mu")
     text = result.stdout.replace("\\\n", " ")
@@ -673,23 +583,6 @@ def test_lists_of_ids_reach_the_manifest(finished, run):
     assert "write_manifest" in planned(finished, manifest, "--config", "exclude=exclude.txt")
 
 
-@pytest.mark.parametrize(
-    ("strategy", "expected"), [("target-medoids-K0", 1000 + 3000), ("masked-cover-K3", 5001)]
-)
-def test_choosing_a_set_asks_for_memory_by_its_pool(tmp_path, strategy, expected):
-    """Three times the features; for all pairs of 10,000 images 2.5 matrices of 400 MB more."""
-    folder = make_project(tmp_path)
-    (folder / WARMUP / "features").mkdir(parents=True)
-    (folder / WARMUP / "features/target_train.csv").write_text("id\n" * 10_001)
-    with open(folder / WARMUP / "features/target_train.npy", "wb") as features:
-        features.truncate(1_000_000_000)  # takes no room on the disk
-    ranking = f"{WARMUP}/select/{strategy}-b25pct/ranking.csv"
-    result = snakemake(folder, "-n", ranking)
-    assert result.returncode == 0, result.stderr
-    (chosen,) = (job for job in result.stdout.split("rule ") if job.startswith("choose_targets:"))
-    assert f"mem_mb={expected}," in chosen
-
-
 def test_the_single_centroid_has_an_anchor_of_its_own(finished):
     result = snakemake(finished, "-n", "M1", "--config", "strategy=single-centroid")
     assert result.returncode == 0, result.stderr
@@ -732,123 +625,11 @@ def value_of(words: list[str], flag: str) -> str:
     return words[words.index(flag) + 1]
 
 
-def iterations_planned(commands: list[list[str]], model: str) -> int:
-    """Iterations of the training of a model and of all that it goes on from."""
-    (words,) = (each for each in commands if "--history" in each and model in each[-3:])
-    earlier = value_of(words, "--model") if "--model" in words else None
-    own = int(value_of(words, "--iterations"))
-    return own + (iterations_planned(commands, earlier) if earlier else 0)
-
-
-def test_of_several_rounds_tables_and_costs_count_all(tmp_path):
-    folder = make_project(tmp_path, rounds=["25%", "5%"], report_seeds=[0], variants=["M4"])
-    commands = planned_commands(folder, "ablation")
-    (table,) = (each for each in commands if "steps/tabulate_scores.py" in each)
-    assert value_of(table, "--budget") == "30%"
-    starts = [place for place, word in enumerate(table) if word == "--score"]
-    rows = {table[start + 3]: table[start + 4 : start + 6] for start in starts}
-    assert {name: int(row[0]) for name, row in rows.items()} == {
-        **{"M0": 4, "M1": 4 + 2 * 3},
-        **{"M4": 4 + 2 * 3 + 3, "Mu": 4 + 2 * 3 + 3},
-    }
-    for iterations, file in rows.values():
-        (scored,) = (each for each in commands if file in each and "steps/evaluate.py" in each)
-        assert iterations_planned(commands, value_of(scored, "--model")) == int(iterations)
-    (cost,) = (each for each in commands if "steps/add_up_benchmarks.py" in each)
-    counted = [word for word in cost if word.startswith("logs/") and "/seed-0/" in word]
-    logs = [each[-2].removeprefix(">") for each in commands if "--history" in each]
-    assert len(logs) == 6  # M0, M1 of two rounds, M4, M1 of all labels, Mu
-    assert sorted(counted) == sorted(log.replace(".log", ".tsv") for log in logs)
-    (export,) = (
-        each for each in planned_commands(folder, "export") if "steps/export_onnx.py" in each
-    )
-    first = export.index("--annotations") + 1
-    assert [Path(name).parts[-3:] for name in export[first : first + 2]] == [
-        ("mada-K3-b25pct", "round-0", "annotations"),
-        ("mada-K3-b25pct+5pct", "round-1", "annotations"),
-    ]
-
-
-def test_scores_are_on_what_was_held_out_in_every_round(tmp_path):
-    settings = {"annotation_mode": "manual", "validation_split": False, "annotation_holdout": 0.25}
-    folder = make_project(tmp_path, rounds=["25%", 2], **settings)
-    runs = ("mada-K3-b25pct/round-0", "mada-K3-b25pct+2/round-1")
-    for run in runs:
-        returned = folder / f"annotations/demo/seed-0/warmup-adaptseg/{run}/returned"
-        returned.mkdir(parents=True)
-        (returned / "image.png").touch()
-    scores = f"{WARMUP}/runs/{runs[1]}/evaluation/holdout/M1.json"
-    result = snakemake(folder, "-n", "--printshellcmds", scores)
-    assert result.returncode == 0, result.stderr + result.stdout
-    lines = [line.strip() for line in (result.stdout + result.stderr).splitlines()]
-    gather = [line for line in lines if line.startswith(("partial=", "head ", "for ", "mv "))]
-    for place, run in enumerate(runs):
-        held_out = pd.DataFrame({"id": [f"{place}a", f"{place}b"], "image": ["x, y.png", "z.png"]})
-        (folder / WARMUP / "runs" / run / "annotations").mkdir(parents=True)
-        held_out.to_csv(folder / WARMUP / "runs" / run / "annotations/holdout.csv", index=False)
-    (folder / scores).parent.mkdir(parents=True)
-    subprocess.run(["bash", "-euc", "\n".join(gather)], cwd=folder, check=True)
-    scored = pd.read_csv(folder / scores.replace(".json", ".csv"))
-    assert scored["id"].tolist() == ["0a", "0b", "1a", "1b"]
-    assert scored["image"].tolist() == ["x, y.png", "z.png"] * 2
-
-
-def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(tmp_path):
-    settings = {"study_strategies": ["mada", "single-centroid", "entropy", "coreset"]}
-    settings |= {"study_anchors": [1, 3], "study_budgets": ["25%", "100%"], "variants": ["M2"]}
-    settings |= {"compare": ["random", "nearest", "all"]}
-    folder = make_project(tmp_path, report_seeds=[0, 1], **settings)
-    commands = planned_commands(folder, "ablation", "strategies", "anchors", "budgets")
-    starts = [each for each in commands if "steps/finetune.py" in each]
-    runs = {
-        Path(value_of(each, "--output")).relative_to("results/demo").parts[3] for each in starts
-    }
-    assert runs == {
-        *("mada-K3-b25pct", "single-centroid-K1-b25pct", "random-K0-b25pct", "entropy-K0-b25pct"),
-        *("nearest-K3-b25pct", "coreset-K0-b25pct", "all-K0-b100pct"),
-    }
-    assert len(starts) == 2 * len(runs)  # each once a seed
-    assert sum("steps/warmup.py" in each for each in commands) == 2
-    rankings = [each for each in commands if "steps/rank_targets.py" in each]
-    for words in rankings:
-        reads = value_of(words, "--strategy") in ("mada", "nearest", "single-centroid")
-        assert ("--anchors" in words) == ("--distance" in words) == reads
-    assert len(rankings) == len(starts)
-    checks = [value_of(each, "--output") for each in commands if "steps/check_settings.py" in each]
-    names = ("settings", "strategies", "budgets", "anchors")
-    assert sorted(checks) == sorted(f"results/demo/index/{name}.json" for name in names)
-    (checked,) = (each for each in commands if "results/demo/index/strategies.json" in each)
-    first = checked.index("--strategies") + 1
-    assert set(settings["study_strategies"]) <= set(checked[first : first + 7])
-
-
 def runs_planned(folder: Path, *arguments: str) -> list[str]:
     """Folders of the runs that a dry run would fine-tune, one for each seed."""
     commands = planned_commands(folder, *arguments)
     starts = [each for each in commands if "steps/finetune.py" in each]
     return sorted(Path(value_of(each, "--output")).parts[5] for each in starts)
-
-
-def test_selections_that_cannot_differ_are_trained_once(tmp_path):
-    settings = {"study_anchors": [1, 3], "study_budgets": ["25.0%", "100.0%"], "variants": ["M2"]}
-    folder = make_project(tmp_path, report_seeds=[0], study_strategies=["entropy"], **settings)
-    # One anchor is the single centroid, as K of the study and as the configuration's own.
-    one = ("single-centroid-K1-b25pct", "mada-K3-b25pct")
-    assert runs_planned(folder, "anchors", "--config", "source_anchors=1") == sorted(one)
-    # What looks at no source anchors has no K to vary, and is the same for all of them.
-    chosen = ("--config", "strategy=target-medoids")
-    for more in ((), ("source_anchors=2",)):
-        assert runs_planned(folder, "anchors", *chosen, *more) == ["target-medoids-K0-b25pct"]
-    for strategy in ("target-medoids", "single-centroid"):
-        commands = planned_commands(folder, "anchors", "--config", f"strategy={strategy}")
-        (series,) = (words for words in commands if "steps/tabulate_sweep.py" in words)
-        assert "V, target anchors: M2" in series and "K, source anchors: M1" not in series
-    # A share is the same however it is written, and all images are all images.
-    expected = ["all-K0-b100pct", "mada-K3-b25pct", "random-K0-b25pct"]
-    assert runs_planned(folder, "budgets", "--config", "compare=[]") == expected
-    twice = ("budgets", "--config", "compare=[]", "study_budgets=[25%,25.0%,100%]")
-    (table,) = (words for words in planned_commands(folder, *twice) if "--axis" in words)
-    assert table.count("--score") == 4  # two strategies at two budgets
 
 
 def test_the_number_of_anchors_reruns_no_comparison_that_does_not_look_at_them(finished):
