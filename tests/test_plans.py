@@ -116,6 +116,7 @@ def test_studies_share_their_trainings_and_hang_on_no_anchors_they_do_not_read(t
     assert set(settings["study_strategies"]) <= set(checked[first : first + 7])
 
 
+@pytest.mark.heavy
 def test_selections_that_cannot_differ_are_trained_once(tmp_path):
     settings = {"study_anchors": [1, 3], "study_budgets": ["25.0%", "100.0%"], "variants": ["M2"]}
     folder = make_project(tmp_path, report_seeds=[0], study_strategies=["entropy"], **settings)

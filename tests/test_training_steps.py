@@ -240,6 +240,7 @@ def test_a_loss_that_is_no_number_stops_the_training(data, uninterrupted, tmp_pa
     assert not (tmp_path / "model.pt").exists()
 
 
+@pytest.mark.heavy
 def test_terminated_training_saves_its_state_and_goes_on(data, uninterrupted, tmp_path):
     """A scheduler sends SIGTERM to all processes of a job some time before it kills them."""
     arguments = warmup_arguments(data, tmp_path, "--save-every", 1)
@@ -286,6 +287,7 @@ def stopped_after_a_save(arguments: tuple, folder: Path) -> subprocess.Popen:
     return process
 
 
+@pytest.mark.heavy
 def test_killed_training_goes_on_to_the_same_bytes(data, uninterrupted, tmp_path):
     arguments = warmup_arguments(data, tmp_path, "--save-every", 2)
     process = stopped_after_a_save(arguments, tmp_path)
