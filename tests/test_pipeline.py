@@ -139,7 +139,6 @@ def test_a_default_run_ends_with_the_table_and_what_to_open(finished):
     assert "Open " not in snakemake(finished, "M1").stderr  # which makes no table
 
 
-@pytest.mark.heavy
 def test_a_study_adds_what_is_not_there_yet_and_ends_with_its_table(finished):
     words = ("anchors", "--config", "study_anchors=[3]", "report_seeds=[0]")
     adapted = {"cluster_target_anchors", "adapt", "evaluate"}  # V = 3; K = 3 has been trained
@@ -278,7 +277,6 @@ def test_every_variant_is_a_target(finished):
     assert not again & {"warmup", "adapt"}
 
 
-@pytest.mark.heavy
 def test_without_validation_labels_all_but_the_scores_is_made_and_said(finished):
     settings = ("validation_split=false", "tuning_split=false", "variants=[]", "target_anchors=1")
     result = snakemake(finished, "--config", *settings)
@@ -556,7 +554,6 @@ def test_a_strategy_of_ones_own_is_one_more_file(finished):
         file.unlink()
 
 
-@pytest.mark.heavy
 def test_a_strategy_that_chooses_a_set_ranks_for_each_budget_and_is_measured(finished):
     measures = f"{WARMUP}/runs/target-medoids-K3-b25pct/round-0/selection.json"
     steps = {"choose_targets", "write_manifest", "measure_selection"}
